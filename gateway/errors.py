@@ -1,0 +1,192 @@
+"""Every error the gateway raises on purpose, as one tree.
+
+    GatewayError
+      InvalidRequest            the request is malformed
+        InvalidDicomJson          ... DICOM JSON, with the JSON path
+        InvalidUpdate             ... a SchemaVersion 1.1 update
+        InvalidPart10             ... a PS3.10 file
+        InvalidMultipart          ... a multipart/related body
+        InvalidQuery              ... a query string
+        InvalidHeader             ... a header field
+        InvalidUid                ... a unique identifier
+      ConstraintViolations      the constraints forbid the edit; all of them at once
+      NotFound                  no such data store, study, image set, instance, version, job
+        Gone                      it was there, and a later version deleted it
+      VersionConflict           the version named is not the current one
+        PreconditionFailed        ... and it was named by If-Match
+      PreconditionRequired      the edit names no version, and the settings ask for one
+      IdempotencyConflict       the same Idempotency-Key came with another body
+      NotEmpty                  a data store that still has image sets
+      UnsupportedMediaType      no reader for this body
+      NotAcceptable             no writer for these media types
+      TooLarge                  more than a limit allows
+      StorageFull               no room left to write
+      StorageFailed             the disk or the database said no
+      AlreadyServed             another gateway holds the data folder
+
+Data are fields, the sentence is `str(error)`. HTTP appears only in the faces, which map these classes to their own
+answers. No message quotes an attribute's value: it may be a patient's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["Patient", "Study", "Series", "Instance"]
+
+
+class GatewayError(Exception):
+    """The root: whatever is raised below is safe to show to a client."""
+
+
+class InvalidRequest(GatewayError):
+    """What was sent is malformed; nothing was changed."""
+
+
+class InvalidDicomJson(InvalidRequest):
+    """Not the DICOM JSON Model (PS3.18 Annex F). `path` is a JSON path such as `$[0].00100010.Value[0]`."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class InvalidUpdate(InvalidRequest):
+    """Not a MetadataUpdates document that HealthImaging would take."""
+
+
+class InvalidPart10(InvalidRequest):
+    """Not a readable PS3.10 file. `offset` is the byte where reading stopped."""
+
+    def __init__(self, reason: str, offset: int | None = None) -> None:
+        super().__init__(reason if offset is None else f"{reason} (byte {offset})")
+        self.reason = reason
+        self.offset = offset
+
+
+class InvalidMultipart(InvalidRequest):
+    """Not a multipart/related body (RFC 2046, RFC 2387)."""
+
+
+class InvalidQuery(InvalidRequest):
+    """A query parameter the gateway supports has a value it cannot have. `parameter` is its name."""
+
+    def __init__(self, parameter: str, reason: str) -> None:
+        super().__init__(f"query parameter {parameter}: {reason}")
+        self.parameter = parameter
+        self.reason = reason
+
+
+class InvalidHeader(InvalidRequest):
+    """A header field has a value it cannot have. `header` is its name."""
+
+    def __init__(self, header: str, reason: str) -> None:
+        super().__init__(f"header {header}: {reason}")
+        self.header = header
+        self.reason = reason
+
+
+class InvalidUid(InvalidRequest):
+    """A unique identifier has another character than a digit or a dot, or the wrong length (PS3.5 section 9.1)."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not a UID: only digits and dots, 1 to 256 of them")
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One constraint that one attribute of an edit breaks (docs/constraints.md).
+
+    rule: its name, part of the API. force_lifts: whether `force` would let the edit pass.
+    tag and keyword are None where the rule is about a document, a series or an instance.
+    """
+
+    rule: str
+    level: Level
+    message: str
+    force_lifts: bool
+    tag: str | None = None
+    keyword: str | None = None
+    series_instance_uid: str | None = None
+    sop_instance_uid: str | None = None
+
+
+class ConstraintViolations(GatewayError):
+    """The constraints forbid the edit. `violations` holds every one, in document order."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        self.violations = tuple(violations)
+        super().__init__("; ".join(dict.fromkeys(violation.message for violation in self.violations)))
+
+
+class NotFound(GatewayError):
+    """There is no such thing. `kind` is the standard's word for it, `name` what it was looked up by."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"{kind} {name} does not exist")
+        self.kind = kind
+        self.name = name
+
+
+class Gone(NotFound):
+    """It was there; its latest version says deleted, and older versions can still be read and reverted to."""
+
+
+class VersionConflict(GatewayError):
+    """The version named is not the current one; nothing was changed."""
+
+    def __init__(self, resource: str, expected: int | str, actual: int) -> None:
+        super().__init__(f"{resource}: version {actual} is current, not {expected}")
+        self.resource = resource
+        self.expected = expected
+        self.actual = actual
+
+
+class PreconditionFailed(VersionConflict):
+    """If-Match names a version that is not the current one (RFC 9110 section 13.1.1)."""
+
+
+class PreconditionRequired(GatewayError):
+    """The settings ask for If-Match on every edit, and this one has none (RFC 6585 section 3)."""
+
+    def __init__(self) -> None:
+        super().__init__("this gateway takes edits only with If-Match: read the resource and send its ETag")
+
+
+class IdempotencyConflict(GatewayError):
+    """The Idempotency-Key was used before, with another request."""
+
+    def __init__(self) -> None:
+        super().__init__("this Idempotency-Key was used for another request: take a new key")
+
+
+class NotEmpty(GatewayError):
+    """A data store that has image sets cannot be deleted."""
+
+
+class UnsupportedMediaType(GatewayError):
+    """No reader for this body. The sentence lists what is read here."""
+
+
+class NotAcceptable(GatewayError):
+    """No writer for the media types asked for. The sentence lists what is written here."""
+
+
+class TooLarge(GatewayError):
+    """More than a limit allows; the sentence names the limit."""
+
+
+class StorageFull(GatewayError):
+    """The disk has no room: nothing was written, reads go on."""
+
+
+class StorageFailed(GatewayError):
+    """The disk or the database refused; the cause is chained and goes to the log, not to the client."""
+
+
+class AlreadyServed(GatewayError):
+    """Another gateway process holds the data folder."""

@@ -1,0 +1,64 @@
+"""Blobs, seam C: immutable bytes, addressed by where they lie.
+
+Whatever is stored in one request goes into one pack, so that one fsync serves many instances. The log row that names
+an address comes after `commit`: an orphan is possible, a dangling address is not. tests/store/blobs_suite.py is the
+contract, run against every implementation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where bytes lie: a pack's name (32 hex digits), the first byte's offset in it, how many there are."""
+
+    pack: str
+    offset: int
+    length: int
+
+    def part(self, offset: int, length: int) -> Address:
+        """Return the address of a piece of these bytes."""
+        return Address(self.pack, self.offset + offset, length)
+
+
+class Pack(Protocol):
+    """A pack being written. Nothing in it is durable, or readable by an address, before `commit`."""
+
+    @property
+    def name(self) -> str:
+        """32 hex digits."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes were written so far: the offset of the next write."""
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append bytes. Raises StorageFull or StorageFailed."""
+
+    async def view(self, offset: int, length: int) -> memoryview:
+        """Return bytes written so far, for parsing before anything is committed."""
+
+    async def commit(self) -> None:
+        """Make every byte durable, power loss included. Raises StorageFull or StorageFailed."""
+
+    async def discard(self) -> None:
+        """Forget the pack and its bytes. After `commit` it does nothing."""
+
+
+class Blobs(Protocol):
+    """Packs of immutable bytes."""
+
+    async def new_pack(self) -> Pack:
+        """Open a new, empty pack."""
+
+    async def read(self, address: Address) -> memoryview:
+        """Return the bytes at an address; mapped, not copied, where the backend can.
+
+        Raises NotFound for a pack that does not exist, StorageFailed for one that is too short.
+        """
+
+    async def close(self) -> None:
+        """Let go of files and threads."""

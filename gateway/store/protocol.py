@@ -1,0 +1,425 @@
+"""Store, seam A: the image set actions that both faces are written against.
+
+Two implementations are meant: VersionedStore keeps versions itself, an upstream store has AWS HealthImaging carry the
+same actions out. AWS takes "apply this update to version N" and never "append this document", so the seam is cut at
+actions, above the rules. tests/store/store_suite.py is the contract.
+
+Every edit of a study is atomic: all of it or nothing, and an acknowledged one survives power loss. `datastore_id`,
+`image_set_id`: 32 characters, HealthImaging's pattern. Versions count from 1. Times are aware, in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from gateway.dicom.dataset import Dataset
+from gateway.dicom.matching import Query
+from gateway.errors import GatewayError, Level, Violation
+from gateway.metadata.image_set import Change, Delete, ImageSetMetadata, MetadataUpdates, Revert
+from gateway.store.blobs import Address, Pack
+
+DatastoreStatus = Literal["CREATING", "CREATE_FAILED", "ACTIVE", "DELETING", "DELETED"]
+ImageSetState = Literal["ACTIVE", "LOCKED", "DELETED"]
+WorkflowStatus = Literal["CREATED", "UPDATED", "DELETED", "COPIED"]
+Action = Literal["store", "update", "revert", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Datastore:
+    """A data store: the unit of tenancy, HealthImaging's and ours."""
+
+    datastore_id: str
+    name: str
+    status: DatastoreStatus
+    created_at: datetime
+    updated_at: datetime
+    properties: Mapping[str, Any] = field(default_factory=dict)  # kmsKeyArn, losslessStorageFormat, …: kept, given back
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Who edited and why. reason_for_modification: (0400,0565); source_of_previous_values: (0400,0564)."""
+
+    who: str = "anonymous"
+    reason: str | None = None
+    reason_for_modification: Literal["COERCE", "CORRECT"] | None = None
+    source_of_previous_values: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSummary:
+    """What a version changed, small enough to keep with it: keywords (or tags) by level, and how many instances."""
+
+    keys: Mapping[Level, Sequence[str]] = field(default_factory=dict)
+    instances: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSetVersion:
+    """One version of an image set: HealthImaging's GetImageSet, and our history.
+
+    created_at is the image set's, updated_at this version's. sequence: its place in the change feed.
+    """
+
+    datastore_id: str
+    image_set_id: str
+    version: int
+    state: ImageSetState
+    workflow_status: WorkflowStatus
+    created_at: datetime
+    updated_at: datetime
+    is_primary: bool
+    forced: bool
+    study_instance_uid: str
+    series_instance_uid: str
+    study_version: int
+    action: Action
+    provenance: Provenance
+    changed: ChangeSummary
+    sequence: int
+    instance_count: int
+    deleted_at: datetime | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One image set in one version of a study."""
+
+    image_set_id: str
+    version: int
+    series_instance_uid: str
+    is_primary: bool
+    state: ImageSetState
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StudyVersion:
+    """One version of a study: which version of which image set it consists of, deleted ones included.
+
+    Members are in the order their image sets were created. `primary` are those DICOMweb sees.
+    """
+
+    datastore_id: str
+    study_instance_uid: str
+    version: int
+    updated_at: datetime
+    action: Action
+    forced: bool
+    provenance: Provenance
+    changed: ChangeSummary
+    members: tuple[Member, ...]
+
+    @property
+    def primary(self) -> tuple[Member, ...]:
+        return tuple(member for member in self.members if member.is_primary and member.state != "DELETED")
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedInstance:
+    """An instance that lies in a committed pack and waits for its place in an image set.
+
+    dataset: group 0002 included, pixel data left out, large binary values as BulkData whose bytes lie at bulk[uri].
+    """
+
+    dataset: Dataset
+    address: Address
+    sha256: str
+    bulk: Mapping[str, Address] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """What became of one ReceivedInstance. error: why it was refused; then only the UIDs that could be read are set.
+
+    warnings: Warning Reasons (0008,1196), docs/conformance.md. original: the attributes coerced, as they came.
+    """
+
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""
+    image_set_id: str = ""
+    version: int = 0
+    is_primary: bool = True
+    warnings: tuple[int, ...] = ()
+    original: Dataset = field(default_factory=dict)
+    error: GatewayError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """The PS3.10 bytes an instance came as, before any edit."""
+
+    address: Address
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSetEdit:
+    """A change of one image set, made from version `latest_version` of it."""
+
+    image_set_id: str
+    latest_version: int
+    change: MetadataUpdates | Revert | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer to give again for the same Idempotency-Key."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """digest: SHA-256 of method, path, query and body. remember: makes the answer that is kept with the edit."""
+
+    key: str
+    digest: str
+    remember: Callable[[EditResult], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """An edit of one study, atomic.
+
+    study_version: the version the edit was made from; None where only the image sets' versions are checked.
+    include_study_image_sets: Patient and Study level changes go to every other primary image set of the study too
+    (UpdateImageSetMetadata includeStudyImageSets; one ImageSetEdit, not with Revert).
+    dry_run: nothing is written, and the constraints broken are returned rather than raised.
+    """
+
+    datastore_id: str
+    image_sets: tuple[ImageSetEdit, ...]
+    provenance: Provenance = Provenance()
+    force: bool = False
+    dry_run: bool = False
+    study_version: int | None = None
+    include_study_image_sets: bool = False
+    idempotency: Idempotency | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSetResult:
+    """One image set after an edit. version: the new one, or the old one where nothing changed."""
+
+    image_set_id: str
+    series_instance_uid: str
+    version: int
+    changed: bool
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EditResult:
+    """What an edit did, or with dry_run would do. violations: without force, and those that force would not lift."""
+
+    study_instance_uid: str
+    study_version: int
+    changed: bool
+    image_sets: tuple[ImageSetResult, ...]
+    violations: tuple[Violation, ...] = ()
+    violations_with_force: tuple[Violation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One QIDO-RS match: the datasets of its level and those above, computed attributes included, tags ascending.
+
+    RetrieveURL is not among them: only a face knows its own address.
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str | None
+    sop_instance_uid: str | None
+    dataset: Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of matches. remaining: how many more matches there are after it, for Warning 299 (PS3.18 8.3.4.4)."""
+
+    matches: tuple[Match, ...]
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSetSearch:
+    """SearchImageSets. equal: field to value; between: field to (lower, upper), both included.
+
+    Fields are HealthImaging's: DICOMPatientId, DICOMAccessionNumber, DICOMStudyId, DICOMStudyInstanceUID,
+    DICOMSeriesInstanceUID, createdAt, updatedAt, DICOMStudyDateAndTime (a string YYYYMMDDHHMMSS.FFFFFF), isPrimary.
+    """
+
+    equal: Mapping[str, Any] = field(default_factory=dict)
+    between: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    sort_field: Literal["updatedAt", "createdAt", "DICOMStudyDateAndTime"] = "updatedAt"
+    ascending: bool = False
+    limit: int = 50
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSetSummary:
+    """One match of SearchImageSets. tags: DICOMTags as HealthImaging spells them, absent where empty."""
+
+    version: ImageSetVersion
+    tags: Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An edit over several studies, done one study after the other and resumed after a restart.
+
+    request: what to do, JSON. results: one for each study done, in order. status COMPLETED even if some were refused.
+    """
+
+    job_id: str
+    datastore_id: str
+    status: Literal["SUBMITTED", "IN_PROGRESS", "COMPLETED", "FAILED"]
+    created_at: datetime
+    updated_at: datetime
+    request: Mapping[str, Any]
+    studies: tuple[str, ...]
+    results: tuple[Mapping[str, Any], ...] = ()
+
+
+class Store(Protocol):
+    """Everything the faces ask of storage. All raise NotFound for a data store that does not exist."""
+
+    # -- data stores
+
+    async def create_datastore(
+        self, name: str, properties: Mapping[str, Any], tags: Mapping[str, str], client_token: str | None = None
+    ) -> Datastore:
+        """Create a data store. The same client_token gives the same data store again."""
+
+    async def datastore(self, datastore_id: str) -> Datastore:
+        """Return one data store, a deleted one too."""
+
+    async def datastores(self) -> list[Datastore]:
+        """Return every data store, oldest first, deleted ones included."""
+
+    async def default_datastore(self) -> Datastore:
+        """Return the data store that `/dicomweb` stands for: the oldest active one."""
+
+    async def delete_datastore(self, datastore_id: str) -> Datastore:
+        """Delete a data store. Raises NotEmpty while it has image sets that are not deleted."""
+
+    # -- storing
+
+    async def new_pack(self) -> Pack:
+        """Open a pack to put instances in, before `store_instances`."""
+
+    async def store_instances(
+        self, datastore_id: str, received: Sequence[ReceivedInstance], provenance: Provenance
+    ) -> list[StoredInstance]:
+        """Place instances of a committed pack in image sets; one outcome for each, in their order.
+
+        Atomic for each study. The same SOP instance again is a new version of it; the same bytes again change nothing.
+        """
+
+    # -- finding
+
+    async def search(self, datastore_id: str, query: Query) -> Page:
+        """Return what matches a QIDO-RS query among primary image sets, in a stable order."""
+
+    async def search_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[ImageSetSummary]:
+        """Return latest versions that match and are not deleted, at most search.limit from search.offset on."""
+
+    async def study(self, datastore_id: str, study_instance_uid: str, version: int | None = None) -> StudyVersion:
+        """Return a version of a study, the latest by default.
+
+        Raises NotFound for an unknown study or version, Gone where no version was named and the latest is deleted.
+        """
+
+    async def study_versions(self, datastore_id: str, study_instance_uid: str) -> list[StudyVersion]:
+        """Return a study's history, newest first, of a deleted study too. Raises NotFound."""
+
+    async def studies_of_patient(self, datastore_id: str, patient_id: str) -> list[str]:
+        """Return the Study Instance UIDs of a PatientID, oldest first. Raises NotFound where there is none."""
+
+    # -- reading
+
+    async def image_set(self, datastore_id: str, image_set_id: str, version: int | None = None) -> ImageSetVersion:
+        """Return the properties of a version, the latest by default, a deleted one too. Raises NotFound."""
+
+    async def versions(self, datastore_id: str, image_set_id: str) -> list[ImageSetVersion]:
+        """Return an image set's history, newest first. Raises NotFound."""
+
+    async def metadata(
+        self,
+        datastore_id: str,
+        image_set_id: str,
+        version: int | None = None,
+        instances: Collection[str] | None = None,
+    ) -> ImageSetMetadata:
+        """Return a version's metadata: all instances, or those of the SOP Instance UIDs named that it has.
+
+        Raises NotFound for an unknown version, Gone for a deleted one.
+        """
+
+    async def metadata_gzip(self, datastore_id: str, image_set_id: str, version: int | None = None) -> bytes:
+        """Return a version's 1.1 document as one gzip member. Raises like `metadata`."""
+
+    async def objects(
+        self,
+        datastore_id: str,
+        image_set_id: str,
+        version: int | None = None,
+        instances: Collection[str] | None = None,
+    ) -> dict[str, StoredObject]:
+        """Return where the PS3.10 bytes of a version's instances lie, by SOP Instance UID, in document order."""
+
+    async def bulk_data(self, datastore_id: str, image_set_id: str, uri: str) -> Address:
+        """Return where a BulkData value of an image set lies. Raises NotFound."""
+
+    async def read(self, address: Address) -> memoryview:
+        """Return stored bytes."""
+
+    # -- editing
+
+    async def edit(self, edit: Edit) -> EditResult:
+        """Check, apply and append: one version more of each image set that changes, and one of the study.
+
+        Raises ConstraintViolations (all of all image sets), VersionConflict, NotFound, InvalidUpdate,
+        IdempotencyConflict; then nothing was changed.
+        """
+
+    async def remembered(self, datastore_id: str, key: str, digest: str) -> Answer | None:
+        """Return the answer kept for an Idempotency-Key, None for a new key. Raises IdempotencyConflict."""
+
+    # -- telling
+
+    async def changes(self, datastore_id: str, after: int, limit: int) -> list[ImageSetVersion]:
+        """Return versions in the order they were committed, those with a greater sequence than `after`."""
+
+    # -- jobs
+
+    async def create_job(self, datastore_id: str, request: Mapping[str, Any], studies: Sequence[str]) -> Job:
+        """Keep a job, durable before it returns."""
+
+    async def job(self, datastore_id: str, job_id: str) -> Job:
+        """Return a job. Raises NotFound."""
+
+    async def unfinished_jobs(self) -> list[Job]:
+        """Return the jobs of all data stores that are SUBMITTED or IN_PROGRESS, oldest first."""
+
+    async def record_job(self, job_id: str, status: str, result: Mapping[str, Any] | None = None) -> Job:
+        """Set a job's status and append one study's result."""
+
+    # -- running
+
+    async def ready(self) -> None:
+        """Return if the store can read and write. Raises StorageFailed or StorageFull."""
+
+    async def close(self) -> None:
+        """Finish what is being written and let go of every file."""
