@@ -5,6 +5,8 @@ dictionary   PS3.6 edition 2022b: tag, keyword, VR, VM
 levels       which attribute belongs to Patient, Study, Series or Instance
 values       what each VR can hold (PS3.5 section 6.2)
 json_model   the DICOM JSON Model (PS3.18 Annex F)
+json_text    ... its text, read strictly
+json_values  ... one value of it, by VR
 part10       PS3.10 files: reading, and writing with edits in them
 multipart    multipart/related bodies (RFC 2046, PS3.18 section 8.6)
 matching     QIDO-RS query strings and attribute matching (PS3.18 section 8.3.4, PS3.4 C.2.2.2)

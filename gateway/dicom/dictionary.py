@@ -7,10 +7,10 @@ against dcmtk 3.6.7, whose dictionary is 2022b.
 
 from __future__ import annotations
 
-from functools import cache
+import re
 from typing import NamedTuple
 
-from pydicom._dicom_dict import DicomDictionary
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 
 from gateway.dicom.dataset import Tag
 
@@ -23,6 +23,9 @@ class Entry(NamedTuple):
     vr: str
     vm: str
 
+
+_TAG = re.compile("[0-9A-F]{8}")
+_REPEATING = re.compile("|".join(mask.replace("x", "[0-9A-F]") for mask in RepeatersDictionary))
 
 # PS3.5 Table 6.2-1, by the field of Element that holds the value.
 STRING_VRS = frozenset("AE AS AT CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
@@ -105,10 +108,9 @@ def multi_valued(entry: Entry) -> bool:
     return entry.vm != "1"
 
 
-@cache
 def is_tag(text: str) -> bool:
     """Whether text is a tag as we write it: eight upper-case hex digits."""
-    return len(text) == 8 and all(character in "0123456789ABCDEF" for character in text)
+    return _TAG.fullmatch(text) is not None
 
 
 def is_private(tag: Tag) -> bool:
@@ -119,6 +121,11 @@ def is_private(tag: Tag) -> bool:
 def is_private_creator(tag: Tag) -> bool:
     """Whether the tag reserves a block of private elements: (gggg,0010-00FF), gggg odd (PS3.5 section 7.8.1)."""
     return is_private(tag) and tag[4:6] == "00" and tag[6:] >= "10"
+
+
+def is_repeating(tag: Tag) -> bool:
+    """Whether the tag is of a repeating group of PS3.6, as (60xx,3000) of overlays is: standard, without a keyword."""
+    return not is_private(tag) and _REPEATING.fullmatch(tag) is not None
 
 
 def is_group_length(tag: Tag) -> bool:
