@@ -4,6 +4,7 @@
       InvalidRequest            the request is malformed
         InvalidDicomJson          ... DICOM JSON, with the JSON path
         InvalidUpdate             ... a SchemaVersion 1.1 update
+        InvalidDocument           ... an image set's metadata document
         InvalidPart10             ... a PS3.10 file
         InvalidMultipart          ... a multipart/related body
         InvalidQuery              ... a query string
@@ -23,6 +24,10 @@
       StorageFull               no room left to write
       StorageFailed             the disk or the database said no
       AlreadyServed             another gateway holds the data folder
+      InvalidSettings           the gateway cannot run as it is configured
+      AddressInUse              another program listens on the port
+      Unreachable               no gateway answers at the address a command was given
+      Refused                   a gateway answered a command with an error
 
 Data are fields, the sentence is `str(error)`. HTTP appears only in the faces, which map these classes to their own
 answers. No message quotes an attribute's value: it may be a patient's.
@@ -30,9 +35,9 @@ answers. No message quotes an attribute's value: it may be a patient's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Level = Literal["Patient", "Study", "Series", "Instance"]
 
@@ -56,6 +61,15 @@ class InvalidDicomJson(InvalidRequest):
 
 class InvalidUpdate(InvalidRequest):
     """Not a MetadataUpdates document that HealthImaging would take."""
+
+
+class InvalidDocument(InvalidRequest):
+    """Not the metadata document of an image set. `path` is where, as `Study.Series`."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} {reason}")
+        self.path = path
+        self.reason = reason
 
 
 class InvalidPart10(InvalidRequest):
@@ -116,10 +130,13 @@ class Violation:
 
 
 class ConstraintViolations(GatewayError):
-    """The constraints forbid the edit. `violations` holds every one, in document order."""
+    """The constraints forbid the edit. `violations` holds every one, in document order.
+
+    A study's image sets share their Patient and Study attributes, so what several of them say is told once.
+    """
 
     def __init__(self, violations: Sequence[Violation]) -> None:
-        self.violations = tuple(violations)
+        self.violations = tuple(dict.fromkeys(violations))
         super().__init__("; ".join(dict.fromkeys(violation.message for violation in self.violations)))
 
 
@@ -135,11 +152,15 @@ class NotFound(GatewayError):
 class Gone(NotFound):
     """It was there; its latest version says deleted, and older versions can still be read and reverted to."""
 
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(kind, name)
+        self.args = (f"{kind} {name} was deleted; its older versions can be read, and reverted to",)
+
 
 class VersionConflict(GatewayError):
     """The version named is not the current one; nothing was changed."""
 
-    def __init__(self, resource: str, expected: int | str, actual: int) -> None:
+    def __init__(self, resource: str, expected: int | str, actual: int | str) -> None:
         super().__init__(f"{resource}: version {actual} is current, not {expected}")
         self.resource = resource
         self.expected = expected
@@ -147,7 +168,17 @@ class VersionConflict(GatewayError):
 
 
 class PreconditionFailed(VersionConflict):
-    """If-Match names a version that is not the current one (RFC 9110 section 13.1.1)."""
+    """If-Match names a version that is not the current one (RFC 9110 section 13.1.1).
+
+    current: the ETag to send instead. changes: the versions made since, as `GET …/versions` lists them.
+    """
+
+    def __init__(
+        self, resource: str, expected: str, actual: int | str, current: str, changes: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        super().__init__(resource, expected, actual)
+        self.current = current
+        self.changes = tuple(changes)
 
 
 class PreconditionRequired(GatewayError):
@@ -190,3 +221,28 @@ class StorageFailed(GatewayError):
 
 class AlreadyServed(GatewayError):
     """Another gateway process holds the data folder."""
+
+
+class InvalidSettings(GatewayError):
+    """The gateway cannot run as it is configured. `problems` holds a sentence for each setting that is wrong."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class AddressInUse(GatewayError):
+    """Another program listens on the port, or the port is not ours to take."""
+
+
+class Unreachable(GatewayError):
+    """No gateway answers at the address that a command was given."""
+
+
+class Refused(GatewayError):
+    """A gateway answered a command with an error. `problem` is the answer's body (RFC 9457)."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(str(problem.get("detail") or problem.get("title") or f"the gateway answered {status}"))
+        self.status = status
+        self.problem = problem

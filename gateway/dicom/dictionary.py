@@ -73,13 +73,18 @@ AFTER_2022B = frozenset(
     """.split()
 )
 
+# In PS3.6 2022b and not in pydicom's dictionary (3.0.2).
+MISSING = {"00060001": ("SQ", "1", "CurrentFrameFunctionalGroupsSequence")}
+
 
 def _standard_entries() -> dict[Tag, tuple[str, str, str]]:
     """Return tag -> (VR as printed, VM, keyword) for every attribute of PS3.6 2022b with a keyword."""
     named = {
         f"{number:08X}": (vr, vm, keyword) for number, (vr, vm, _, _, keyword) in DicomDictionary.items() if keyword
     }
-    return {tag: entry for tag, entry in named.items() if tag not in AFTER_2022B and not tag.startswith("FFFE")}
+    return MISSING | {
+        tag: entry for tag, entry in named.items() if tag not in AFTER_2022B and not tag.startswith("FFFE")
+    }
 
 
 _PRINTED = _standard_entries()
