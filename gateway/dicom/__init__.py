@@ -8,6 +8,10 @@ json_model   the DICOM JSON Model (PS3.18 Annex F)
 json_text    ... its text, read strictly
 json_values  ... one value of it, by VR
 part10       PS3.10 files: reading, and writing with edits in them
+part10_*     ... its steps: walk, values, read, write, rewrite
+encoding     ... how each transfer syntax writes data elements
+characters   ... Specific Character Set (PS3.3 C.12.1.1.2)
 multipart    multipart/related bodies (RFC 2046, PS3.18 section 8.6)
-matching     QIDO-RS query strings and attribute matching (PS3.18 section 8.3.4, PS3.4 C.2.2.2)
+matching     attribute matching (PS3.4 C.2.2.2)
+query_string QIDO-RS query strings (PS3.18 section 8.3.4)
 """
