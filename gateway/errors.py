@@ -3,6 +3,7 @@
     GatewayError
       InvalidRequest            the request is malformed
         InvalidDicomJson          ... DICOM JSON, with the JSON path
+        InvalidDicomXml           ... DICOM XML, with the path to the attribute
         InvalidUpdate             ... a SchemaVersion 1.1 update
         InvalidDocument           ... an image set's metadata document
         InvalidPart10             ... a PS3.10 file
@@ -23,6 +24,8 @@
       TooLarge                  more than a limit allows
       StorageFull               no room left to write
       StorageFailed             the disk or the database said no
+      ObjectRefused             one object of a bucket or a folder cannot be read
+      ObjectsFailed             a bucket or a folder does not answer, or refuses
       AlreadyServed             another gateway holds the data folder
       InvalidSettings           the gateway cannot run as it is configured
       AddressInUse              another program listens on the port
@@ -52,6 +55,15 @@ class InvalidRequest(GatewayError):
 
 class InvalidDicomJson(InvalidRequest):
     """Not the DICOM JSON Model (PS3.18 Annex F). `path` is a JSON path such as `$[0].00100010.Value[0]`."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class InvalidDicomXml(InvalidRequest):
+    """Not the Native DICOM Model (PS3.19 A.1). `path` is tags and positions: `/00400275/Item[1]/00100010/Value[2]`."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
@@ -189,10 +201,11 @@ class PreconditionRequired(GatewayError):
 
 
 class IdempotencyConflict(GatewayError):
-    """The Idempotency-Key was used before, with another request."""
+    """The Idempotency-Key was used before, with another request. `name`: what a face calls the key."""
 
-    def __init__(self) -> None:
-        super().__init__("this Idempotency-Key was used for another request: take a new key")
+    def __init__(self, name: str = "Idempotency-Key") -> None:
+        super().__init__(f"this {name} was used for another request: take a new one")
+        self.name = name
 
 
 class NotEmpty(GatewayError):
@@ -217,6 +230,14 @@ class StorageFull(GatewayError):
 
 class StorageFailed(GatewayError):
     """The disk or the database refused; the cause is chained and goes to the log, not to the client."""
+
+
+class ObjectRefused(GatewayError):
+    """One object of a bucket, or file of a folder, cannot be read; others can. The sentence does not name it."""
+
+
+class ObjectsFailed(GatewayError):
+    """A bucket or a folder does not exist, does not answer, or refuses what every import needs of it."""
 
 
 class AlreadyServed(GatewayError):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Protocol, TypedDict
+from typing import Any, Protocol, TypedDict
 
 from gateway.settings import Settings
-from gateway.store.protocol import Job, Store
+from gateway.store.import_log import ImportJob
+from gateway.store.protocol import Job, Provenance, Store
 
 
 class JobRunner(Protocol):
@@ -17,10 +18,29 @@ class JobRunner(Protocol):
         """Take a job up; returns at once. A job left unfinished by a crash is taken up at the next start."""
 
 
+class ImportRunner(Protocol):
+    """Carries import jobs out in the background."""
+
+    async def submit(
+        self, datastore_id: str, request: Mapping[str, Any], client_token: str, who: str = "anonymous"
+    ) -> ImportJob:
+        """Keep a job, durable before this returns, and take it up. The same client_token gives the same job.
+
+        request: the members of StartDICOMImportJob. Raises InvalidRequest for a place that may not be used, NotFound,
+        IdempotencyConflict, TooLarge.
+        """
+
+
 class State(TypedDict):
-    """The gateway's dependencies: three, so no container."""
+    """The gateway's dependencies: five, so no container."""
 
     store: Store
     settings: Settings
     jobs: JobRunner
+    imports: ImportRunner
     clock: Callable[[], datetime]
+
+
+def who_asks(scope: Mapping[str, Any]) -> str:
+    """Return whose access key signed a request, "anonymous" where nobody has to sign."""
+    return str(scope.get("user", Provenance().who))

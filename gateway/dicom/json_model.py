@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 import orjson
 
+from gateway.dicom.attribute_rules import tag_problem, vr_problem
 from gateway.dicom.dataset import BulkData, Dataset, Element, MergePatch, Tag, in_tag_order
-from gateway.dicom.dictionary import BINARY_VRS, VRS, entry_named, is_group_length, is_tag, vrs_of
+from gateway.dicom.dictionary import BINARY_VRS, entry_named, is_group_length, is_tag
 from gateway.dicom.json_text import Json, member_path, read_json
 from gateway.dicom.json_values import is_string, refuse, value_from_json, value_to_json
 from gateway.dicom.values import storage_problem
@@ -44,9 +45,12 @@ _Read = TypeVar("_Read", Dataset, MergePatch)
 # --- Reading
 
 
-def parse_datasets(body: bytes, *, limits: Limits = _LIMITS) -> list[Dataset]:
-    """Return the datasets of an array; of a single object, that one. Raises InvalidDicomJson, for none as well."""
-    return _parse(body, limits, _Reader.dataset, single=True, several=True)
+def parse_datasets(body: bytes, *, limits: Limits = _LIMITS, any_bulk: bool = False) -> list[Dataset]:
+    """Return the datasets of an array; of a single object, that one. Raises InvalidDicomJson, for none as well.
+
+    any_bulk: whether an attribute of any VR but SQ may be bulk data, as in a request that has the bytes with it.
+    """
+    return _parse(body, limits, _Reader.dataset, single=True, several=True, any_bulk=any_bulk)
 
 
 def parse_dataset(body: bytes, *, limits: Limits = _LIMITS) -> Dataset:
@@ -68,11 +72,17 @@ def parse_merge_patches(body: bytes, *, limits: Limits = _LIMITS) -> list[MergeP
 
 
 def _parse(
-    body: bytes, limits: Limits, read: Callable[[_Reader, Json, str], _Read], *, single: bool, several: bool
+    body: bytes,
+    limits: Limits,
+    read: Callable[[_Reader, Json, str], _Read],
+    *,
+    single: bool,
+    several: bool,
+    any_bulk: bool = False,
 ) -> list[_Read]:
     # An item of a sequence is an object in an array in an object; the rest is the root and one person name.
     root = read_json(body, max_brackets=3 * limits.depth + 5, max_string=limits.string)
-    reader = _Reader(limits)
+    reader = _Reader(limits, any_bulk)
     if isinstance(root, dict) and single:
         return [read(reader, root, "$")]
     if isinstance(root, list) and several:
@@ -83,15 +93,6 @@ def _parse(
     raise InvalidDicomJson("$", f"is not {expected}")
 
 
-# Groups an edit cannot name: command and file meta elements, delimiters, and odd groups that are not private
-# (PS3.7 section 6.3.1, PS3.10 section 7.1, PS3.5 sections 7.5 and 7.8).
-_REFUSED_GROUPS = {
-    "0000": "command elements are no part of a dataset",
-    "0002": "file meta elements are made by the gateway when it writes a file",
-    "FFFE": "delimiters are no attributes",
-    **dict.fromkeys(("0001", "0003", "0005", "0007", "FFFF"), "private groups are the odd ones from 0009 to FFFD"),
-}
-
 _VALUE_MEMBERS = ("Value", "InlineBinary", "BulkDataURI")
 _MEMBERS = frozenset({"vr", *_VALUE_MEMBERS})
 
@@ -99,8 +100,9 @@ _MEMBERS = frozenset({"vr", *_VALUE_MEMBERS})
 class _Reader:
     """Reads one text, counting what it has seen against the limits."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, any_bulk: bool) -> None:
         self.limits = limits
+        self.any_bulk = any_bulk
         self.elements = 0
         self.items = 0
 
@@ -145,8 +147,10 @@ class _Reader:
         if not given:
             return Element(vr)
         at = f"{path}.{given[0]}"
-        if given[0] in _BINARY_MEMBERS:
-            return _BINARY_MEMBERS[given[0]](vr, value[given[0]], at)
+        if given[0] == "InlineBinary":
+            return _inline_binary(vr, value["InlineBinary"], at)
+        if given[0] == "BulkDataURI":
+            return _bulk_data(vr, value["BulkDataURI"], at, any_vr=self.any_bulk)
         return self.values(vr, value["Value"], at, depth)
 
     def values(self, vr: str, value: Json, path: str, depth: int) -> Element:
@@ -181,21 +185,20 @@ def _tag(name: str, path: str) -> Tag:
         if entry:
             refuse(path, f"is a keyword, and DICOM JSON has tags: {entry.tag}")
         refuse(path, "has a name that is not a tag, eight hex digits such as 00100010")
-    if tag[:4] in _REFUSED_GROUPS:
-        refuse(path, _REFUSED_GROUPS[tag[:4]])
-    if is_group_length(tag):
-        refuse(path, "is a group length: retired, and never a client's (PS3.5 section 7.2)")
+    problem = tag_problem(tag)
+    if problem:
+        refuse(path, problem)
     return tag
 
 
 def _vr(tag: Tag, value: Json, path: str) -> str:
     if value is None:
         refuse(path, "is missing: every attribute has its VR (PS3.18 section F.2.2)")
-    if not isinstance(value, str) or value not in VRS:
+    if not isinstance(value, str):
         refuse(path, "is not a VR of PS3.5")
-    allowed = vrs_of(tag)
-    if allowed and value not in allowed:
-        refuse(path, f"is {value}, and the VR of this attribute is {' or '.join(sorted(allowed))}")
+    problem = vr_problem(tag, value)
+    if problem:
+        refuse(path, problem)
     return value
 
 
@@ -214,15 +217,12 @@ def _inline_binary(vr: str, value: Json, path: str) -> Element:
     return element
 
 
-def _bulk_data(vr: str, value: Json, path: str) -> Element:
-    if vr not in BINARY_VRS:
+def _bulk_data(vr: str, value: Json, path: str, *, any_vr: bool) -> Element:
+    if vr not in BINARY_VRS and not (any_vr and vr != "SQ"):
         refuse(path, f"is not for {vr} here: give its Value")
     if not is_string(value) or not value:
         refuse(path, "is not a URI")
     return Element(vr, binary=BulkData(value))
-
-
-_BINARY_MEMBERS = {"InlineBinary": _inline_binary, "BulkDataURI": _bulk_data}
 
 
 # --- Writing

@@ -18,7 +18,7 @@ from gateway.dicom.encoding import (
 )
 from gateway.dicom.part10_read import Part10, PixelData, Span, bulk_uri, read_part10
 from gateway.dicom.part10_rewrite import rewrite
-from gateway.dicom.part10_write import write_part10
+from gateway.dicom.part10_write import part10_pieces, write_part10
 
 __all__ = [
     "DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN",
@@ -30,6 +30,7 @@ __all__ = [
     "PixelData",
     "Span",
     "bulk_uri",
+    "part10_pieces",
     "read_part10",
     "rewrite",
     "write_part10",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from struct import error as StructError
 from struct import pack
@@ -83,16 +83,38 @@ def write_part10(
     fit into the dataset's character set, the file is in ISO_IR 192. Raises InvalidPart10 for a value no VR can have.
     """
     encoding = encoding_of(transfer_syntax_uid)
-    body = dataset_body(dataset) | ({"7FE00010": pixel_data} if pixel_data else {})
+    pixels: dict[Tag, list[Buffer]] = {}
+    if pixel_data:
+        pixels["7FE00010"] = encoded_element("7FE00010", pixel_data, target_for({}, encoding, read_bulk))
+    head, *data = part10_pieces(dataset, transfer_syntax_uid, pixels, read_bulk)
+    if transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        data = [deflated(data)]
+    return b"".join([head, *data])
+
+
+def part10_pieces(
+    dataset: Dataset, transfer_syntax_uid: str, encoded: Mapping[Tag, list[Buffer]], read_bulk: ReadBulk = no_bulk
+) -> list[Buffer]:
+    """Return a PS3.10 file in pieces, its head the first; bulk data and what is encoded already are not copied.
+
+    encoded: elements as bytes, in place of those of the dataset: pixel data. Nothing is deflated here. Raises
+    InvalidPart10.
+    """
+    encoding = encoding_of(transfer_syntax_uid)
+    body = dataset_body(dataset)
     try:
-        data = b"".join(encoded_dataset(body, target_for(body, encoding, read_bulk)))
+        elements = _by_tag(body, target_for(body, encoding, read_bulk))
     except DoesNotFit:
         body = in_utf_8(body)
-        data = b"".join(encoded_dataset(body, target_for(body, encoding, read_bulk)))
-    if transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-        data = deflated([data])
+        elements = _by_tag(body, target_for(body, encoding, read_bulk))
+    elements |= encoded
     meta = {tag: element for tag, element in dataset.items() if tag.startswith("0002")}
-    return file_head(_complete_meta(meta, dataset, transfer_syntax_uid)) + data
+    head = file_head(_complete_meta(meta, dataset, transfer_syntax_uid))
+    return [head, *(piece for tag in sorted(elements) for piece in elements[tag])]
+
+
+def _by_tag(dataset: Dataset, target: Target) -> dict[Tag, list[Buffer]]:
+    return {tag: encoded_element(tag, element, target) for tag, element in dataset.items()}
 
 
 def dataset_body(dataset: Dataset) -> Dataset:

@@ -20,11 +20,15 @@ from gateway.dicom.matching import Query
 from gateway.errors import GatewayError, Level, Violation
 from gateway.metadata.image_set import Change, Delete, ImageSetMetadata, MetadataUpdates, Revert
 from gateway.store.blobs import Address, Pack
+from gateway.store.import_log import ImportLog
 
 DatastoreStatus = Literal["CREATING", "CREATE_FAILED", "ACTIVE", "DELETING", "DELETED"]
 ImageSetState = Literal["ACTIVE", "LOCKED", "DELETED"]
 WorkflowStatus = Literal["CREATED", "UPDATED", "DELETED", "COPIED"]
 Action = Literal["store", "update", "revert", "delete"]
+
+# Of one data store or image set (devguide "Understanding image sets").
+MAX_TAGS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +318,24 @@ class Store(Protocol):
     async def delete_datastore(self, datastore_id: str) -> Datastore:
         """Delete a data store. Raises NotEmpty while it has image sets that are not deleted."""
 
+    # -- tags
+
+    async def tags(self, datastore_id: str, image_set_id: str | None = None) -> dict[str, str]:
+        """Return the tags of an image set, a deleted one too; without image_set_id those of the data store.
+
+        Raises NotFound.
+        """
+
+    async def retag(
+        self,
+        datastore_id: str,
+        image_set_id: str | None = None,
+        *,
+        add: Mapping[str, str] | None = None,
+        remove: Collection[str] = (),
+    ) -> None:
+        """Set some tags and take others away. Raises NotFound, InvalidRequest for more than MAX_TAGS."""
+
     # -- storing
 
     async def new_pack(self) -> Pack:
@@ -404,17 +426,32 @@ class Store(Protocol):
 
     # -- jobs
 
-    async def create_job(self, datastore_id: str, request: Mapping[str, Any], studies: Sequence[str]) -> Job:
-        """Keep a job, durable before it returns."""
+    async def create_job(
+        self,
+        datastore_id: str,
+        request: Mapping[str, Any],
+        studies: Sequence[str],
+        client_token: str | None = None,
+    ) -> Job:
+        """Keep a job, durable before it returns. The same client_token gives the job that was kept first."""
 
     async def job(self, datastore_id: str, job_id: str) -> Job:
         """Return a job. Raises NotFound."""
+
+    async def job_kept_under(self, datastore_id: str, client_token: str) -> Job | None:
+        """Return the job that was kept with this client_token, None where there is none."""
 
     async def unfinished_jobs(self) -> list[Job]:
         """Return the jobs of all data stores that are SUBMITTED or IN_PROGRESS, oldest first."""
 
     async def record_job(self, job_id: str, status: str, result: Mapping[str, Any] | None = None) -> Job:
         """Set a job's status and append one study's result."""
+
+    # -- import jobs
+
+    @property
+    def imports(self) -> ImportLog:
+        """The import jobs of all data stores."""
 
     # -- running
 

@@ -1,0 +1,118 @@
+"""XML text, read strictly: elements, attributes and characters, and nothing that XML can be made to do.
+
+A document type declaration ends the reading where it begins: no entity is ever defined, so none expands, and nothing
+is fetched. Depth and number of elements are bounded before they cost anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+from xml.parsers import expat
+
+from gateway.errors import InvalidDicomXml
+
+# XML 1.0 section 2.2: the characters a document can have, escaped or not.
+UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+# A carriage return that is not escaped is read as a line end (XML 1.0 section 2.11), a tab in an attribute as a space.
+_IN_TEXT = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
+_IN_ATTRIBUTE = _IN_TEXT | {'"': "&quot;", "\t": "&#9;", "\n": "&#10;"}
+_TEXT = re.compile("[&<>\r]")
+_ATTRIBUTE = re.compile('[&<>\r"\t\n]')
+
+# Between a namespace and a name, for expat: no namespace has a space.
+_SEPARATOR = " "
+
+
+@dataclass(slots=True)
+class Node:
+    """One element. name: without its namespace. text: its character data, that of elements in it left out."""
+
+    name: str
+    attributes: Mapping[str, str]
+    line: int
+    children: list[Node] = field(default_factory=list)
+    text: str = ""
+
+
+def read_xml(body: bytes, namespaces: frozenset[str], *, max_depth: int, max_nodes: int) -> Node:
+    """Return the root of an XML text in UTF-8, all of whose elements are in one of the namespaces; "" is none.
+
+    Raises InvalidDicomXml, whose path is the line.
+    """
+    return _Reader(namespaces, max_depth, max_nodes).read(body)
+
+
+class _Reader:
+    """Builds the tree out of what expat finds."""
+
+    def __init__(self, namespaces: frozenset[str], max_depth: int, max_nodes: int) -> None:
+        self.namespaces = namespaces
+        self.max_depth = max_depth
+        self.max_nodes = max_nodes
+        self.nodes = 0
+        self.open: list[Node] = []
+        self.texts: list[list[str]] = []
+        self.root: Node | None = None
+        self.expat = expat.ParserCreate("UTF-8", _SEPARATOR)
+        self.expat.buffer_text = True
+        self.expat.XmlDeclHandler = self.declaration
+        self.expat.StartDoctypeDeclHandler = self.document_type
+        self.expat.StartElementHandler = self.start
+        self.expat.EndElementHandler = self.end
+        self.expat.CharacterDataHandler = self.characters
+
+    def read(self, body: bytes) -> Node:
+        try:
+            self.expat.Parse(body, True)
+        except expat.ExpatError as error:
+            reason = f"is not XML: {expat.ErrorString(error.code)}"
+            raise InvalidDicomXml(f"line {error.lineno}", reason) from error
+        assert self.root is not None  # expat takes no document without an element
+        return self.root
+
+    def refuse(self, reason: str) -> NoReturn:
+        raise InvalidDicomXml(f"line {self.expat.CurrentLineNumber}", reason)
+
+    def declaration(self, version: str, encoding: str | None, standalone: int) -> None:
+        if encoding is not None and encoding.lower() not in ("utf-8", "us-ascii"):
+            self.refuse("is in another encoding than UTF-8")
+
+    def document_type(self, name: str, system: str | None, public: str | None, internal: int) -> None:
+        self.refuse("has a document type declaration: none is read here")
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        namespace, _, local = name.rpartition(_SEPARATOR)
+        if namespace not in self.namespaces:
+            self.refuse("has an element of another namespace")
+        self.nodes += 1
+        if self.nodes > self.max_nodes:
+            self.refuse(f"is beyond {self.max_nodes} elements")
+        if len(self.open) == self.max_depth:
+            self.refuse(f"is nested deeper than {self.max_depth} elements")
+        node = Node(local, attributes, self.expat.CurrentLineNumber)
+        if self.open:
+            self.open[-1].children.append(node)
+        else:
+            self.root = node
+        self.open.append(node)
+        self.texts.append([])
+
+    def end(self, name: str) -> None:
+        self.open.pop().text = "".join(self.texts.pop())
+
+    def characters(self, text: str) -> None:
+        self.texts[-1].append(text)
+
+
+def escaped(text: str) -> str:
+    """Return text as it stands between tags; none of it may be `UNWRITABLE`."""
+    return _TEXT.sub(lambda match: _IN_TEXT[match[0]], text)
+
+
+def attribute(name: str, value: str) -> str:
+    """Return an attribute as it stands in a tag, a space before it."""
+    return f' {name}="{_ATTRIBUTE.sub(lambda match: _IN_ATTRIBUTE[match[0]], value)}"'

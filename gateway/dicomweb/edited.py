@@ -1,0 +1,96 @@
+"""From UIDs to image sets: what an edit is about, in the version it is made from.
+
+DICOMweb sees primary image sets only, of which a series has one. The versions of a study are the study's own; those
+of a series are its image set's, and those of an instance too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from gateway.dicomweb.preconditions import etag_of
+from gateway.dicomweb.targets import Target
+from gateway.errors import Gone, NotFound
+from gateway.metadata.image_set import ImageSetMetadata
+from gateway.store.protocol import ImageSetVersion, Member, Store, StudyVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A study, series or instance as it is now. member: the image set that a series or an instance lies in."""
+
+    store: Store
+    datastore_id: str
+    target: Target
+    study: StudyVersion
+    member: Member | None
+
+    @property
+    def etag(self) -> str:
+        return etag_of(self.study, self.member)
+
+    @property
+    def version(self) -> int:
+        """The version number that belongs to the resource."""
+        return self.member.version if self.member else self.study.version
+
+    async def metadata(self, member: Member, instances: Collection[str] = ()) -> ImageSetMetadata:
+        """Return the metadata of an image set in this version, with the instances named and no other."""
+        return await self.store.metadata(self.datastore_id, member.image_set_id, member.version, instances)
+
+
+async def find_edited(store: Store, datastore_id: str, target: Target) -> Edited:
+    """Return what there is now at a study, series or instance. Raises NotFound, Gone for what was deleted."""
+    study = await store.study(datastore_id, target.study)
+    edited = Edited(store, datastore_id, target, study, _member(study, target))
+    if target.instance and edited.member:
+        found = await edited.metadata(edited.member, {target.instance})
+        if target.instance not in found.instances:
+            raise NotFound("instance", target.instance)
+    return edited
+
+
+async def find_reverted(store: Store, datastore_id: str, target: Target) -> Edited:
+    """Return the same for what may be deleted, which has a history and can be reverted. Raises NotFound.
+
+    Whether there is, or was, the instance of the target is not looked at.
+    """
+    study = (await store.study_versions(datastore_id, target.study))[0]
+    try:
+        member = _member(study, target)
+    except Gone:
+        member = _deleted_member(study, target)
+    return Edited(store, datastore_id, target, study, member)
+
+
+def member_of(version: ImageSetVersion) -> Member:
+    """Return a version of an image set as a study's version lists it."""
+    return Member(
+        version.image_set_id,
+        version.version,
+        version.series_instance_uid,
+        version.is_primary,
+        version.state,
+        version.updated_at,
+    )
+
+
+def _member(study: StudyVersion, target: Target) -> Member | None:
+    """Return the primary image set of the target's series, None for a study. Raises NotFound, Gone."""
+    if target.level == "Study":
+        if not study.primary:
+            raise Gone("study", target.study)
+        return None
+    for member in study.primary:
+        if member.series_instance_uid == target.series:
+            return member
+    raise Gone("series", target.series) if _deleted_member(study, target) else NotFound("series", target.series)
+
+
+def _deleted_member(study: StudyVersion, target: Target) -> Member | None:
+    """Return the last primary image set the series had; None where there was none, and for a study."""
+    of_series = [
+        member for member in study.members if member.is_primary and member.series_instance_uid == target.series
+    ]
+    return of_series[-1] if of_series else None

@@ -1,0 +1,93 @@
+"""Which image sets a retrieve is about, and in which versions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.requests import Request
+
+from gateway.dicomweb.preconditions import image_set_etag, study_etag
+from gateway.dicomweb.responses import Validators
+from gateway.dicomweb.targets import Target, datastore_of, requested_version, target_of
+from gateway.errors import Gone, NotFound
+from gateway.metadata.image_set import ImageSetMetadata
+from gateway.state import State
+from gateway.store.protocol import Member, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A resource in one version. members: the primary image sets it lies in; one for a series or an instance.
+
+    version: the one asked for, None for the latest.
+    """
+
+    store: Store
+    datastore_id: str
+    target: Target
+    version: int | None
+    members: tuple[Member, ...]
+    etag: str
+    updated_at: datetime
+
+    @property
+    def validators(self) -> Validators:
+        return Validators(self.etag, self.updated_at)
+
+    async def metadata(self, member: Member) -> ImageSetMetadata:
+        """Return the metadata of an image set; of an instance, with that instance only. Raises NotFound."""
+        wanted = {self.target.instance} if self.target.instance else None
+        metadata = await self.store.metadata(self.datastore_id, member.image_set_id, member.version, wanted)
+        if wanted and not metadata.instances:
+            raise NotFound("instance", self.target.instance)
+        return metadata
+
+
+async def locate(request: Request[State]) -> Located:
+    """Return the resource of the path in the version of `?version=`.
+
+    Raises InvalidUid, InvalidQuery, NotFound, and Gone for what a later version deleted.
+    """
+    store, target, version = request.state["store"], target_of(request), requested_version(request)
+    datastore_id = await datastore_of(request)
+    if target.level == "Study":
+        study = await store.study(datastore_id, target.study, version)
+        if not study.primary:
+            raise Gone("study", target.study)
+        etag = study_etag(study.version)
+        return Located(store, datastore_id, target, version, study.primary, etag, study.updated_at)
+    if version is None:
+        member = _latest((await store.study(datastore_id, target.study)).members, target.series)
+    else:
+        member = await _member_at(store, datastore_id, target, version)
+    if member.state == "DELETED":
+        raise Gone("series", target.series)
+    etag = image_set_etag(member.image_set_id, member.version)
+    return Located(store, datastore_id, target, version, (member,), etag, member.updated_at)
+
+
+def _latest(members: Sequence[Member], series: str) -> Member:
+    """Return the primary image set of a series, one that is not deleted if there is one. Raises NotFound."""
+    found = [member for member in members if member.is_primary and member.series_instance_uid == series]
+    if not found:
+        raise NotFound("series", series)
+    return next((member for member in found if member.state != "DELETED"), found[-1])
+
+
+async def _member_at(store: Store, datastore_id: str, target: Target, version: int) -> Member:
+    """Return a version of a series' image set, by the series' UID then or now: an edit may have changed it.
+
+    Raises NotFound.
+    """
+    history = [study.members for study in await store.study_versions(datastore_id, target.study)]
+    members = [member for members in history for member in members if member.is_primary]
+    named = {member.image_set_id for member in members if member.series_instance_uid == target.series}
+    if not named:
+        raise NotFound("series", target.series)
+    found = [member for member in members if member.image_set_id in named and member.version == version]
+    if not found:
+        raise NotFound("version", f"{version} of series {target.series}")
+    # Where the UID has been in use by two image sets, the one that had it in that version is meant.
+    return next((member for member in found if member.series_instance_uid == target.series), found[0])

@@ -1,0 +1,33 @@
+"""What each resource is written in, and what a store is read in: PS3.18 sections 8.7, 10.4.4, 10.5.4 and 10.6.4.
+
+docs/conformance.md shows these tables, and a test compares the two.
+"""
+
+from __future__ import annotations
+
+from gateway.dicomweb.negotiation import DICOM, DICOM_JSON, DICOM_XML, JSON, OCTETS, Offer
+
+_JSON = (Offer(DICOM_JSON), Offer(JSON))
+_XML_PARTS = Offer(DICOM_XML, multipart=True)
+
+# Ours first: what a client gets that accepts anything. PS3.18 section 10.4.4: DICOM JSON is one array and never
+# multipart, DICOM XML one part for each object; only what is one object may come without a multipart around it.
+STORE_RESPONSE = (*_JSON, Offer(DICOM_XML))
+SEARCH = (*_JSON, _XML_PARTS)
+METADATA = (*_JSON, _XML_PARTS)
+INSTANCE_METADATA = (*_JSON, _XML_PARTS, Offer(DICOM_XML))
+INSTANCES = (Offer(DICOM, multipart=True),)
+INSTANCE = (Offer(DICOM, multipart=True), Offer(DICOM))
+BULK_DATA = (Offer(OCTETS), Offer(OCTETS, multipart=True))
+ALL_BULK_DATA = (Offer(OCTETS, multipart=True),)
+
+WRITTEN: dict[str, tuple[Offer, ...]] = {
+    "Store Instances Response": STORE_RESPONSE,
+    "Search results": SEARCH,
+    "Study, series": INSTANCES,
+    "Instance": INSTANCE,
+    "Metadata of a study or a series": METADATA,
+    "Metadata of an instance": INSTANCE_METADATA,
+    "A bulk data value": BULK_DATA,
+    "All bulk data of a study, a series or an instance": ALL_BULK_DATA,
+}

@@ -1,0 +1,146 @@
+"""A patient: the same attributes in several studies, which may be many, so an edit of them is a job.
+
+A patient is a PatientID; the DICOMPatient headers tell two apart who have the same one. With one study it is a job as
+well: a client learns one way to wait, and not when to use it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.dicom.json_model import encode_json, parse_dataset, parse_merge_patch, to_json
+from gateway.dicomweb.carry_out import carry_out, check
+from gateway.dicomweb.edit_request import DATASET_TYPES, PATCH_TYPES, EditRequest, Options, receive
+from gateway.dicomweb.jobs import Method, StudyRequest, job_answer
+from gateway.dicomweb.negotiation import JSON, negotiate
+from gateway.dicomweb.patient_headers import is_patient, patient_wanted
+from gateway.dicomweb.problems import endpoint
+from gateway.dicomweb.responses import JSON_OFFERS, Validators, dicom_json, not_modified
+from gateway.dicomweb.targets import Target, datastore_of, root_url
+from gateway.errors import IdempotencyConflict, NotFound, PreconditionFailed
+from gateway.metadata.image_set import Head
+from gateway.metadata.mapping import to_dataset
+from gateway.state import State
+from gateway.store.protocol import Job, Store, StudyVersion
+
+
+@endpoint
+async def get_normalized(request: Request[State]) -> Response:
+    """Answer the Patient level of the patient's oldest study."""
+    offer = negotiate(request, JSON_OFFERS)[0].offer
+    store, datastore_id = request.state["store"], await datastore_of(request)
+    found = await _studies(request, store, datastore_id)
+    validators = Validators(_etag(found), max(study.updated_at for study, _ in found))
+    if unchanged := not_modified(request, validators):
+        return unchanged
+    dataset = to_dataset(found[0][1].patient)
+    return dicom_json([to_json(dataset)], offer, headers=validators.headers)
+
+
+@endpoint
+async def patch_normalized(request: Request[State]) -> Response:
+    """Set and remove Patient attributes in all the patient's studies."""
+    received = await receive(request, PATCH_TYPES)
+    await asyncio.to_thread(parse_merge_patch, received.body)
+    return await _answer(request, "PATCH", received)
+
+
+@endpoint
+async def put_normalized(request: Request[State]) -> Response:
+    """Put a dataset in the place of the Patient level of all the patient's studies."""
+    received = await receive(request, DATASET_TYPES)
+    await asyncio.to_thread(parse_dataset, received.body)
+    return await _answer(request, "PUT", received)
+
+
+@endpoint
+async def delete(request: Request[State]) -> Response:
+    """Delete all the patient's studies, each as a version that can be reverted."""
+    return await _answer(request, "DELETE", await receive(request))
+
+
+async def _answer(request: Request[State], method: Method, received: EditRequest) -> Response:
+    """Keep the edit as a job and answer 202; with dryRun=true, answer what it would do to each study.
+
+    Raises ConstraintViolations where the first study would be refused: what is wrong there is wrong everywhere.
+    """
+    store, datastore_id, options = request.state["store"], await datastore_of(request), received.options
+    kept = await store.job_kept_under(datastore_id, options.key) if options.key else None
+    if kept is not None:
+        return _accepted(request, kept, options.digest)
+    found = await _studies(request, store, datastore_id)
+    if options.if_match is not None and not options.if_match.match(_etag(found)):
+        raise PreconditionFailed("the patient", "what If-Match names", "another", _etag(found))
+    of_version = options.if_match is not None and not options.if_match.any
+    edit = StudyRequest(
+        method=method,
+        body=received.body.decode(),
+        force=options.force,
+        provenance=options.provenance,
+        versions={study.study_instance_uid: str(study.version) for study, _ in found if of_version},
+        digest=options.digest,
+    )
+    studies = [study.study_instance_uid for study, _ in found]
+    if options.dry_run:
+        trial = Options(force=options.force, dry_run=True)
+        answers = [await carry_out(store, datastore_id, Target(study), edit.plan, trial) for study in studies]
+        body = {"dryRun": True, "studies": [json.loads(answer.body) for answer in answers]}
+        return Response(encode_json(body), media_type=JSON)
+    await check(store, datastore_id, Target(studies[0]), edit.plan, force=options.force)
+    job = await store.create_job(datastore_id, edit.to_json(), studies, options.key or None)
+    return _accepted(request, job, options.digest)
+
+
+def _accepted(request: Request[State], job: Job, digest: str) -> Response:
+    """Return the answer to a job, started if it is not yet. Raises IdempotencyConflict for one of another request."""
+    if job.request["digest"] != digest:
+        raise IdempotencyConflict()
+    request.state["jobs"].start(job)
+    return job_answer(job, root_url(request), 202)
+
+
+async def _studies(request: Request[State], store: Store, datastore_id: str) -> list[tuple[StudyVersion, Head]]:
+    """Return the patient's studies, oldest first, with what each says of the patient. Raises NotFound.
+
+    No error repeats the PatientID.
+    """
+    nobody = NotFound("patient", "with that PatientID")
+    wanted = patient_wanted(request)
+    try:
+        uids = await store.studies_of_patient(datastore_id, str(request.path_params["patientID"]))
+    except NotFound:
+        raise nobody from None
+    found = []
+    for uid in uids:
+        study = await store.study(datastore_id, uid)
+        member = study.primary[0]
+        head = (await store.metadata(datastore_id, member.image_set_id, member.version, ())).head
+        if is_patient(wanted, head):
+            found.append((study, head))
+    if not found:
+        raise nobody
+    return found
+
+
+def _etag(found: Sequence[tuple[StudyVersion, Head]]) -> str:
+    """Return the ETag of a patient: it changes when any of the studies does, or when one comes or goes."""
+    versions = " ".join(f"{study.study_instance_uid}={study.version}" for study, _ in found)
+    return f'"{hashlib.sha256(versions.encode()).hexdigest()[:32]}"'
+
+
+# A PatientID may have a slash in it.
+_PATIENT = "/patients/{patientID:path}"
+
+routes: list[Route] = [
+    Route(_PATIENT + "/normalizedmetadata", get_normalized, methods=["GET"]),
+    Route(_PATIENT + "/normalizedmetadata", patch_normalized, methods=["PATCH"]),
+    Route(_PATIENT + "/normalizedmetadata", put_normalized, methods=["PUT"]),
+    Route(_PATIENT, delete, methods=["DELETE"]),
+]

@@ -1,0 +1,176 @@
+"""Search: PS3.18 section 10.6. The Store finds; this reads the query and writes the results."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.dicom.dataset import Dataset, Element, Tag, in_tag_order
+from gateway.dicom.dictionary import entry_of
+from gateway.dicom.json_model import BulkUri, to_json
+from gateway.dicom.matching import Query, QueryLevel
+from gateway.dicom.query_string import RETURNED, Returned, parse_query
+from gateway.dicom.xml_write import to_xml
+from gateway.dicomweb.media_types import SEARCH
+from gateway.dicomweb.negotiation import DICOM_XML, Offer, negotiate
+from gateway.dicomweb.problems import Handler, endpoint
+from gateway.dicomweb.responses import Part, dicom_json, multipart_response, warn
+from gateway.dicomweb.targets import Target, datastore_of, root_url, target_of
+from gateway.state import State
+from gateway.store.protocol import Match
+
+SPECIFIC_CHARACTER_SET = "00080005"
+INSTANCE_AVAILABILITY = "00080056"
+RETRIEVE_URL = "00081190"
+
+# The most results of one request (PS3.18 section 8.3.4.4.1): an answer is made in memory, and no viewer shows more. The
+# next ones are asked for with offset.
+MAX_RESULTS = 10_000
+
+# What the gateway says itself of every result: its JSON is UTF-8, and what it finds can be retrieved at once.
+_OURS: Dataset = {
+    SPECIFIC_CHARACTER_SET: Element("CS", ("ISO_IR 192",)),
+    INSTANCE_AVAILABILITY: Element("CS", ("ONLINE",)),
+}
+
+_STUDY_UID = "0020000D"
+_SERIES_UID = "0020000E"
+
+# The levels a result describes, by the level searched and the UIDs in the path: what the path names already is
+# described only by its UID (PS3.18 section 10.6.3.3).
+_DESCRIBED: dict[QueryLevel, tuple[QueryLevel, ...]] = {
+    "Study": ("Study",),
+    "Series": ("Study", "Series"),
+    "Instance": ("Study", "Series", "Instance"),
+}
+
+# What to return: None a whole attribute, else the attributes wanted of a sequence's items.
+Selection = dict[Tag, "Selection | None"]
+
+
+def search_for(level: QueryLevel) -> Handler:
+    """Return the endpoint of one search transaction: Studies, Series or Instances."""
+
+    @endpoint
+    async def search(request: Request[State]) -> Response:
+        offer = negotiate(request, SEARCH)[0].offer
+        target = target_of(request)
+        query = parse_query(level, parents(target), request.query_params.multi_items())
+        query = replace(query, limit=MAX_RESULTS if query.limit is None else min(query.limit, MAX_RESULTS))
+        page = await request.state["store"].search(await datastore_of(request), query)
+        warnings = list(query.warnings)
+        if page.remaining > 0:
+            warnings.append(f"There are {page.remaining} additional results that can be requested")
+        root = root_url(request)
+        if not page.matches:
+            return warn(Response(status_code=204), root, warnings)
+        selection = selection_of(query, target)
+        results = [(result(match, selection, query, root), bulk_uri_of(root, _target(match))) for match in page.matches]
+        return warn(await _written(results, offer), root, warnings)
+
+    return search
+
+
+def parents(target: Target) -> dict[Tag, str]:
+    """Return the UIDs in the path by tag: each is a condition (PS3.18 section 10.6.1.1)."""
+    return {tag: uid for tag, uid in ((_STUDY_UID, target.study), (_SERIES_UID, target.series)) if uid}
+
+
+def selection_of(query: Query, target: Target) -> Selection:
+    """Return what a query returns: what its level and the levels not in the path always do, and what it asks for."""
+    selection: Selection = {_STUDY_UID: None}
+    if query.level != "Study":
+        selection[_SERIES_UID] = None
+    for tag in (returned.tag for level in _described(query.level, target) for returned in RETURNED[level]):
+        selection[tag] = None
+    for path in query.include:
+        _select(selection, path)
+    return selection
+
+
+def _described(level: QueryLevel, target: Target) -> tuple[QueryLevel, ...]:
+    named = {"Study": target.study, "Series": target.series, "Instance": ""}
+    return tuple(one for one in _DESCRIBED[level] if not named[one])
+
+
+def _select(selection: Selection, path: tuple[Tag, ...]) -> None:
+    """Add a path to a selection; one that is selected as a whole stays so."""
+    for tag in path[:-1]:
+        inner = selection.setdefault(tag, {})
+        if inner is None:
+            return
+        selection = inner
+    selection[path[-1]] = None
+
+
+def select(dataset: Dataset, selection: Selection) -> Dataset:
+    """Return the attributes selected, and of sequences those selected of their items."""
+    return {
+        tag: element if inner is None else _select_items(element, inner)
+        for tag, element in dataset.items()
+        for inner in [selection.get(tag, _NOT_SELECTED)]
+        if inner is not _NOT_SELECTED
+    }
+
+
+_NOT_SELECTED: Selection = {}
+
+
+def _select_items(element: Element, selection: Selection) -> Element:
+    return Element(element.vr, element.values, tuple(select(item, selection) for item in element.items))
+
+
+async def _written(results: Sequence[tuple[Dataset, BulkUri]], offer: Offer) -> Response:
+    """Return results as one array of JSON, or as one XML document each (PS3.18 section 10.6.4)."""
+    if offer.name != DICOM_XML:
+        return dicom_json([to_json(dataset, bulk_uri) for dataset, bulk_uri in results], offer)
+
+    async def parts() -> AsyncIterator[Part]:
+        for dataset, bulk_uri in results:
+            yield {"Content-Type": DICOM_XML}, [to_xml(dataset, bulk_uri)]
+
+    return await multipart_response(parts(), DICOM_XML, {})
+
+
+def result(match: Match, selection: Selection, query: Query, root: str) -> Dataset:
+    """Return one result: what was selected, empty where the standard asks for it anyway."""
+    found = {**match.dataset, **_OURS, RETRIEVE_URL: Element("UR", (f"{root}{_target(match).path}",))}
+    if query.include_all:
+        return in_tag_order(found)
+    return in_tag_order({tag: Element(_vr(tag)) for tag in _always(selection, query.level)} | select(found, selection))
+
+
+def _target(match: Match) -> Target:
+    return Target(match.study_instance_uid, match.series_instance_uid or "", match.sop_instance_uid or "")
+
+
+def _always(selection: Selection, level: QueryLevel) -> list[Tag]:
+    returned: list[Returned] = [one for above in _DESCRIBED[level] for one in RETURNED[above]]
+    return [one.tag for one in returned if one.always and one.tag in selection]
+
+
+def _vr(tag: Tag) -> str:
+    entry = entry_of(tag)
+    assert entry is not None  # the tables name standard attributes only
+    return entry.vr
+
+
+def bulk_uri_of(root: str, target: Target, version: int | None = None) -> BulkUri:
+    """Return what makes the absolute address of a bulk value of an instance."""
+    query = "" if version is None else f"?version={version}"
+    return lambda bulk: f"{root}{target.path}/bulkdata/{bulk.uri}{query}"
+
+
+# PS3.18 Table 10.6.1-1.
+routes: list[Route] = [
+    Route("/studies", search_for("Study")),
+    Route("/series", search_for("Series")),
+    Route("/instances", search_for("Instance")),
+    Route("/studies/{study}/series", search_for("Series")),
+    Route("/studies/{study}/instances", search_for("Instance")),
+    Route("/studies/{study}/series/{series}/instances", search_for("Instance")),
+]

@@ -1,0 +1,146 @@
+"""How answers are written: datasets in JSON and XML, multipart bodies, validators of reads, Warning."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Any, TypeAlias, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from gateway.dicom.dataset import Dataset
+from gateway.dicom.json_model import encode_json, to_json
+from gateway.dicom.multipart import closing, part_head
+from gateway.dicom.xml_write import to_xml
+from gateway.dicomweb.negotiation import DICOM_JSON, DICOM_XML, JSON, MULTIPART, Offer
+from gateway.state import State
+
+Chunk: TypeAlias = bytes | memoryview
+# A part of a multipart body: its header fields and its bytes.
+Part: TypeAlias = tuple[Mapping[str, str], Sequence[Chunk]]
+
+_Made = TypeVar("_Made")
+
+# PS3.18 section 10.4.4: DICOM JSON is one array, never multipart. Some clients know it only as application/json.
+JSON_OFFERS = (Offer(DICOM_JSON), Offer(JSON))
+
+# As large as the transport takes at once: a view of a whole file would be copied into its buffer.
+_CHUNK = 256 * 1024
+
+
+# Records change and are private: a cache may keep them and must ask before it serves them (RFC 9111 section 5.2.2.4).
+CACHE_CONTROL = "private, no-cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What a client can ask by whether it has the latest: a strong entity tag, and when the version was made."""
+
+    etag: str
+    modified: datetime
+
+    @property
+    def headers(self) -> dict[str, str]:
+        modified = format_datetime(self.modified.astimezone(UTC), usegmt=True)
+        return {"ETag": self.etag, "Last-Modified": modified, "Cache-Control": CACHE_CONTROL}
+
+
+def not_modified(request: Request[State], validators: Validators) -> Response | None:
+    """Return 304 if the client has this version already, else None (RFC 9110 section 13.2.2)."""
+    if_none_match = request.headers.get("if-none-match")
+    if if_none_match is not None:
+        # Weak comparison, RFC 9110 section 8.8.3.2: W/ says nothing here.
+        known = if_none_match.strip() == "*" or validators.etag in re.findall(r'"[^"]*"', if_none_match)
+    else:
+        known = _not_since(request.headers.get("if-modified-since", ""), validators.modified)
+    return Response(status_code=304, headers=validators.headers) if known else None
+
+
+def _not_since(since: str, modified: datetime) -> bool:
+    """Whether a version is no newer than an HTTP date, which counts seconds. What is no date asks nothing."""
+    try:
+        date = parsedate_to_datetime(since)
+    except ValueError:
+        return False
+    return modified.replace(microsecond=0) <= (date if date.tzinfo else date.replace(tzinfo=UTC))
+
+
+# -- DICOM JSON
+
+
+def dicom_json(
+    datasets: Sequence[Mapping[str, Any]] | Mapping[str, Any],
+    offer: Offer = JSON_OFFERS[0],
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return datasets of the DICOM JSON Model, as `to_json` makes them."""
+    return Response(encode_json(datasets), status, dict(headers or {}), offer.name)
+
+
+def dataset_response(dataset: Dataset, offer: Offer, status: int) -> Response:
+    """Return one dataset, in the JSON or the XML model."""
+    body = to_xml(dataset) if offer.name == DICOM_XML else encode_json(to_json(dataset))
+    return Response(body, status, media_type=offer.name)
+
+
+def warn(response: Response, root: str, texts: Iterable[str]) -> Response:
+    """Return the response with a Warning for each text, as PS3.18 section 8.3.4 writes them."""
+    for text in texts:
+        response.headers.append("Warning", f'299 {root}: "{text}"')
+    return response
+
+
+# -- multipart
+
+
+def new_boundary() -> str:
+    """Return a boundary that nobody can have put into the data."""
+    return secrets.token_hex(16)
+
+
+async def multipart_body(parts: AsyncIterator[Part], boundary: str) -> AsyncIterator[Chunk]:
+    """Yield a multipart/related body of parts, each its header fields and its bytes."""
+    first = True
+    async for headers, chunks in parts:
+        yield part_head(boundary, headers, first=first)
+        for chunk in pieces(chunks):
+            yield chunk
+        first = False
+    yield closing(boundary)
+
+
+async def multipart_response(parts: AsyncIterator[Part], media_type: str, headers: Mapping[str, str]) -> Response:
+    """Return multipart/related of these parts. The first one is made at once, so that its errors have a status."""
+    boundary = new_boundary()
+    body = await begun(multipart_body(parts, boundary))
+    content_type = f'{MULTIPART}; type="{media_type}"; boundary={boundary}'
+    return StreamingResponse(body, 200, {**headers, "Content-Type": content_type})
+
+
+async def begun(made: AsyncIterator[_Made]) -> AsyncIterator[_Made]:
+    """Return the same, the first of which is there already: raises what making it raised, StopAsyncIteration too."""
+    first = await anext(made)
+
+    async def rest() -> AsyncIterator[_Made]:
+        yield first
+        async for one in made:
+            yield one
+
+    return rest()
+
+
+def pieces(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Yield the same bytes in chunks no larger than the transport takes at once."""
+    for chunk in chunks:
+        if len(chunk) <= _CHUNK:
+            yield chunk
+        else:
+            view = memoryview(chunk)
+            for at in range(0, len(view), _CHUNK):
+                yield view[at : at + _CHUNK]

@@ -1,0 +1,91 @@
+"""What a request is about: the data store, the resource in the path, the version asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from gateway.errors import InvalidQuery, InvalidUid, Level
+from gateway.state import State
+
+_UID = re.compile(r"[0-9.]{1,256}")
+_DIGITS = re.compile(r"[0-9]{1,19}")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A study, series or instance; the UIDs below its level are empty."""
+
+    study: str
+    series: str = ""
+    instance: str = ""
+
+    @property
+    def level(self) -> Level:
+        return "Instance" if self.instance else "Series" if self.series else "Study"
+
+    @property
+    def path(self) -> str:
+        """Its path below a DICOMweb root."""
+        path = f"/studies/{self.study}"
+        if self.series:
+            path += f"/series/{self.series}"
+        if self.instance:
+            path += f"/instances/{self.instance}"
+        return path
+
+    def __str__(self) -> str:
+        """Its name in an error: level and UID."""
+        return f"{self.level.lower()} {self.instance or self.series or self.study}"
+
+
+def target_of(request: Request[State]) -> Target:
+    """Return the resource of the path parameters `study`, `series` and `instance`. Raises InvalidUid."""
+    uids = {name: str(request.path_params.get(name, "")) for name in ("study", "series", "instance")}
+    for name, uid in uids.items():
+        if name in request.path_params and not _UID.fullmatch(uid):
+            raise InvalidUid(f"the {name} in the path")
+    return Target(**uids)
+
+
+async def datastore_of(request: Request[State]) -> str:
+    """Return the id of the data store: the one in the path, or the one `/dicomweb` stands for. Raises NotFound."""
+    in_path = request.path_params.get("datastoreId")
+    if in_path is not None:
+        return str(in_path)
+    return (await request.state["store"].default_datastore()).datastore_id
+
+
+def root_url(request: Request[State]) -> str:
+    """Return the absolute address of the DICOMweb root the request came to, without a slash at the end."""
+    base = request.state["settings"].public_base_url or str(request.base_url)
+    in_path = request.path_params.get("datastoreId")
+    return base.rstrip("/") + ("/dicomweb" if in_path is None else f"/datastore/{in_path}")
+
+
+def requested_version(request: Request[State], name: str = "version") -> int | None:
+    """Return the version that `?version=` names, None where it does not. Raises InvalidQuery."""
+    text = single(request, name)
+    return None if text is None else version_number(text, name)
+
+
+def version_number(text: str, name: str = "version") -> int:
+    """Return the version a text names: a whole number from 1. Raises InvalidQuery with the parameter's name."""
+    return whole_number(text, name, 1, 2**63 - 1)
+
+
+def whole_number(text: str, name: str, least: int, most: int) -> int:
+    """Return the number in a query parameter's text. Raises InvalidQuery."""
+    if not _DIGITS.fullmatch(text) or not least <= int(text) <= most:
+        raise InvalidQuery(name, f"is not a whole number from {least} to {most}")
+    return int(text)
+
+
+def single(request: Request[State], name: str) -> str | None:
+    """Return a query parameter, None where it is absent. Raises InvalidQuery where it comes twice."""
+    values = request.query_params.getlist(name)
+    if len(values) > 1:
+        raise InvalidQuery(name, "is there more than once")
+    return values[0] if values else None

@@ -1,0 +1,110 @@
+"""Retrieve bulk data: PS3.18 section 10.4.1.5. One binary value by its BulkDataURI, or all of a resource."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from gateway.dicom.dataset import BulkData, Dataset
+from gateway.dicomweb.locate import Located, locate
+from gateway.dicomweb.media_types import ALL_BULK_DATA, BULK_DATA
+from gateway.dicomweb.negotiation import OCTETS, negotiate
+from gateway.dicomweb.problems import endpoint
+from gateway.dicomweb.qido import bulk_uri_of
+from gateway.dicomweb.responses import Chunk, Part, Validators, begun, multipart_response, not_modified, pieces
+from gateway.dicomweb.targets import Target, root_url
+from gateway.dicomweb.wado_metadata import dataset_of
+from gateway.errors import NotFound
+from gateway.state import State
+
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+
+
+@endpoint
+async def retrieve_bulk_data(request: Request[State]) -> Response:
+    """Answer one bulk value of an instance, whole or a range of its bytes (RFC 9110 section 14)."""
+    offer = negotiate(request, BULK_DATA)[0].offer
+    located = await locate(request)
+    [member] = located.members
+    uri = str(request.path_params["uri"])
+    metadata = await located.metadata(member)
+    if uri not in _bulk_uris(dataset_of(metadata, located.target.instance)):
+        raise NotFound("bulk data", uri)
+    # The bytes are what the uri is made of, so they never change.
+    validators = Validators(f'"{uri}"', located.updated_at)
+    if unchanged := not_modified(request, validators):
+        return unchanged
+    data = await located.store.read(await located.store.bulk_data(located.datastore_id, member.image_set_id, uri))
+    if offer.multipart:
+        return await multipart_response(_one_part(data), OCTETS, validators.headers)
+    return _ranged(request, data, validators)
+
+
+async def _one_part(data: Chunk) -> AsyncIterator[Part]:
+    yield {"Content-Type": OCTETS}, [data]
+
+
+def _bulk_uris(dataset: Dataset) -> list[str]:
+    """Return the uris of a dataset's bulk values, those in sequences too, in the order of their attributes."""
+    uris: list[str] = []
+    for element in dataset.values():
+        if isinstance(element.binary, BulkData):
+            uris.append(element.binary.uri)
+        for item in element.items:
+            uris += _bulk_uris(item)
+    return uris
+
+
+def _ranged(request: Request[State], data: memoryview, validators: Validators) -> Response:
+    """Return the bytes a Range asks for with 206, 416 where there are none, all of them where it asks nothing."""
+    size = len(data)
+    headers = {**validators.headers, "Accept-Ranges": "bytes", "Content-Type": OCTETS}
+    asked = _range_asked(request.headers.get("range", ""), size)
+    if asked is None or request.headers.get("if-range", validators.etag) != validators.etag:
+        return StreamingResponse(pieces([data]), 200, {**headers, "Content-Length": str(size)})
+    start, end = asked
+    if start >= end:
+        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{size}"})
+    headers |= {"Content-Range": f"bytes {start}-{end - 1}/{size}", "Content-Length": str(end - start)}
+    return StreamingResponse(pieces([data[start:end]]), 206, headers)
+
+
+def _range_asked(text: str, size: int) -> tuple[int, int] | None:
+    """Return the first byte of a Range, and the one after its last; None for several ranges, or for what is none."""
+    match = _RANGE.fullmatch(text)
+    if match is None or not (match[1] or match[2]):
+        return None
+    if not match[1]:
+        return max(0, size - int(match[2])), size
+    if match[2] and int(match[2]) < int(match[1]):
+        return None
+    return int(match[1]), min(size, int(match[2]) + 1) if match[2] else size
+
+
+@endpoint
+async def retrieve_all_bulk_data(request: Request[State]) -> Response:
+    """Answer every bulk value of a study, a series or an instance, each named by its BulkDataURI. Raises NotFound."""
+    negotiate(request, ALL_BULK_DATA)
+    located = await locate(request)
+    if unchanged := not_modified(request, located.validators):
+        return unchanged
+    try:
+        parts = await begun(_all_parts(located, root_url(request)))
+    except StopAsyncIteration:
+        raise NotFound("bulk data of", str(located.target)) from None
+    return await multipart_response(parts, OCTETS, located.validators.headers)
+
+
+async def _all_parts(located: Located, root: str) -> AsyncIterator[Part]:
+    for member in located.members:
+        metadata = await located.metadata(member)
+        for uid in metadata.instances:
+            target = Target(located.target.study, member.series_instance_uid, uid)
+            address_of = bulk_uri_of(root, target, located.version and member.version)
+            for uri in dict.fromkeys(_bulk_uris(dataset_of(metadata, uid))):
+                address = await located.store.bulk_data(located.datastore_id, member.image_set_id, uri)
+                headers = {"Content-Type": OCTETS, "Content-Location": address_of(BulkData(uri))}
+                yield headers, [await located.store.read(address)]

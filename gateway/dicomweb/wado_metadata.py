@@ -1,0 +1,90 @@
+"""Retrieve metadata: PS3.18 section 10.4.3.3. The datasets of a resource without pixels, in JSON or XML."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from gateway.dicom.dataset import Dataset, Element
+from gateway.dicom.json_model import BulkUri, encode_json, to_json
+from gateway.dicom.xml_write import to_xml
+from gateway.dicomweb.locate import Located, locate
+from gateway.dicomweb.media_types import INSTANCE_METADATA, METADATA
+from gateway.dicomweb.negotiation import DICOM_XML, negotiate
+from gateway.dicomweb.problems import endpoint
+from gateway.dicomweb.qido import SPECIFIC_CHARACTER_SET, bulk_uri_of
+from gateway.dicomweb.responses import Chunk, Part, begun, multipart_response, not_modified
+from gateway.dicomweb.targets import Target, root_url, target_of
+from gateway.metadata.image_set import ImageSetMetadata
+from gateway.metadata.mapping import to_dataset
+from gateway.state import State
+
+# How many instances a thread encodes at a time: the event loop gets a turn between.
+_BATCH = 64
+
+_UTF_8 = Element("CS", ("ISO_IR 192",))
+
+
+@endpoint
+async def retrieve_metadata(request: Request[State]) -> Response:
+    """Answer the metadata of a study, a series or an instance, one dataset for each instance."""
+    offer = negotiate(request, INSTANCE_METADATA if target_of(request).instance else METADATA)[0].offer
+    located = await locate(request)
+    if unchanged := not_modified(request, located.validators):
+        return unchanged
+    root, headers = root_url(request), located.validators.headers
+    if offer.multipart:
+        return await multipart_response(_xml_parts(located, root), DICOM_XML, headers)
+    documents = _json_array(located, root)
+    if offer.name == DICOM_XML:
+        documents = _encoded(located, root, to_xml)
+    return StreamingResponse(await begun(documents), 200, {**headers, "Content-Type": offer.name})
+
+
+async def _json_array(located: Located, root: str) -> AsyncIterator[Chunk]:
+    opening = b"["
+    async for document in _encoded(located, root, _json):
+        yield opening
+        yield document
+        opening = b","
+    yield b"]" if opening == b"," else b"[]"
+
+
+def _json(dataset: Dataset, bulk_uri: BulkUri) -> bytes:
+    return encode_json(to_json(dataset, bulk_uri))
+
+
+async def _xml_parts(located: Located, root: str) -> AsyncIterator[Part]:
+    async for document in _encoded(located, root, to_xml):
+        yield {"Content-Type": DICOM_XML}, [document]
+
+
+async def _encoded(located: Located, root: str, encode: Callable[[Dataset, BulkUri], bytes]) -> AsyncIterator[bytes]:
+    """Yield each instance's dataset, encoded. The text is UTF-8, and says so."""
+    for member in located.members:
+        metadata = await located.metadata(member)
+        series = Target(located.target.study, member.series_instance_uid)
+        version = located.version and member.version
+
+        def batch(uids: Sequence[str], metadata: ImageSetMetadata, series: Target, version: int | None) -> list[bytes]:
+            return [
+                encode(
+                    dataset_of(metadata, uid) | {SPECIFIC_CHARACTER_SET: _UTF_8},
+                    bulk_uri_of(root, Target(series.study, series.series, uid), version),
+                )
+                for uid in uids
+            ]
+
+        uids = list(metadata.instances)
+        for at in range(0, len(uids), _BATCH):
+            for document in await asyncio.to_thread(batch, uids[at : at + _BATCH], metadata, series, version):
+                yield document
+
+
+def dataset_of(metadata: ImageSetMetadata, uid: str) -> Dataset:
+    """Return an instance's dataset: the attributes of all four levels."""
+    head = metadata.head
+    return to_dataset(head.patient, head.study, head.series, metadata.instances[uid])

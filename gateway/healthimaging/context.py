@@ -1,0 +1,39 @@
+"""What every operation is given beside its input."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from gateway.settings import Settings
+from gateway.state import ImportRunner
+from gateway.store.protocol import Provenance, Store
+
+# Members of the operation's input shape: str, int, bool, bytes (blobs), datetime (timestamps), dict, list.
+Input: TypeAlias = Mapping[str, Any]
+# Members of its output shape, of the same types; None is as good as absent.
+Output: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The gateway's state, and who asks."""
+
+    store: Store
+    settings: Settings
+    imports: ImportRunner
+    clock: Callable[[], datetime]
+    provenance: Provenance = Provenance()
+
+    def datastore_arn(self, datastore_id: str) -> str:
+        """Return the Amazon Resource Name of a data store."""
+        return f"arn:aws:medical-imaging:{self.settings.region}:{self.settings.account}:datastore/{datastore_id}"
+
+    def image_set_arn(self, datastore_id: str, image_set_id: str) -> str:
+        """Return the Amazon Resource Name of an image set."""
+        return f"{self.datastore_arn(datastore_id)}/imageset/{image_set_id}"
+
+
+Handler: TypeAlias = Callable[[Context, Input], Awaitable[Output]]

@@ -1,0 +1,93 @@
+"""Routes, from the HTTP bindings of the service model.
+
+They share the prefix /datastore/{datastoreId} with DICOMweb and no path below it. The host name is not looked at: the
+SDKs send image set operations to `runtime-` and the host they were given.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections import defaultdict
+from collections.abc import Mapping
+from uuid import uuid4
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from gateway.errors import GatewayError
+from gateway.healthimaging.context import Context
+from gateway.healthimaging.faults import RequestEntityTooLarge, UnknownOperation, fault
+from gateway.healthimaging.model import Operation, service
+from gateway.healthimaging.operations import OPERATIONS
+from gateway.healthimaging.wire import MAX_BODY, read_input, write_output
+from gateway.state import State, who_asks
+from gateway.store.protocol import Provenance
+
+logger = logging.getLogger("gateway.healthimaging")
+
+
+def routes() -> list[BaseRoute]:
+    """Return a route for every path of the API."""
+    by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
+    for operation in service().operations.values():
+        by_path[_route_path(operation)][operation.method] = operation
+    # What the SDKs of a later API version may call.
+    by_path["/datastore/{datastoreId}/imageSet/{rest:path}"] = {}
+    return [Route(path, Resource(operations)) for path, operations in by_path.items()]
+
+
+def _route_path(operation: Operation) -> str:
+    """Return the path as Starlette has it. An ARN comes with its slashes escaped, and they are unescaped by now."""
+    path = operation.path
+    for member in operation.input.members:
+        if member.location == "uri" and member.shape.name == "Arn":
+            path = path.replace(f"{{{member.wire_name}}}", f"{{{member.wire_name}:path}}")
+    return path
+
+
+class Resource:
+    """One path of the API: an ASGI application, so that Starlette leaves the methods to it and each answer is AWS's."""
+
+    def __init__(self, operations: Mapping[str, Operation]) -> None:
+        self.operations = operations
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self.answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def answer(self, request: Request[State]) -> Response:
+        """Return the response to a request, an error's too."""
+        request_id = str(uuid4())
+        try:
+            return await self.carry_out(request, request_id)
+        except GatewayError as error:
+            return fault(error, request_id)
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            # Without its message and its values, which may be a patient's.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("request %s failed: %s\n%s", request_id, type(error).__name__, frames)
+            return fault(error, request_id)
+
+    async def carry_out(self, request: Request[State], request_id: str) -> Response:
+        operation = self.operations.get(request.method)
+        if operation is None or operation.name not in OPERATIONS:
+            raise UnknownOperation
+        provenance = Provenance(who_asks(request.scope))
+        state = request.state
+        context = Context(state["store"], state["settings"], state["imports"], state["clock"], provenance)
+        checked = read_input(operation, request.path_params, request.query_params, await _body(request))
+        return write_output(operation, await OPERATIONS[operation.name](context, checked), request_id)
+
+
+async def _body(request: Request[State]) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise RequestEntityTooLarge(f"the body is longer than {MAX_BODY} bytes")
+    return bytes(body)

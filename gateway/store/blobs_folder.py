@@ -1,0 +1,187 @@
+"""Packs as files in a folder: written under a temporary name, made durable, then given their own.
+
+    blobs/incoming/<pack>       being written; what a crash leaves there is removed at the next start
+    blobs/ab/cd/<pack>          committed; <pack> begins with abcd
+
+A file gets its name only after its bytes are on the disk, and the name is on the disk before `commit` returns: fsync,
+rename, fsync of the directory. No path is made of anything a client sends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import mmap
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway.errors import NotFound, StorageFailed, StorageFull
+from gateway.store.blobs import Address, Pack
+
+# How many packs stay mapped. A mapping costs address space and a descriptor's worth of kernel memory, no RAM of ours.
+MAPPED_PACKS = 64
+
+# Small writes are gathered, so that a thread is asked once for each of these many bytes.
+BUFFER = 1024 * 1024
+
+_PACK_NAME = re.compile(r"[0-9a-f]{32}")
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Translate what the disk says into our errors."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull("no room left on the disk of the data folder") from error
+        raise StorageFailed("the disk of the data folder refused") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable. Raises StorageFailed."""
+    with _disk_errors():
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class BlobsFolder:
+    """Blobs in a folder of a local disk."""
+
+    def __init__(self, folder: Path, new_name: Callable[[], str]) -> None:
+        self._folder = folder
+        self._new_name = new_name
+        self._maps: OrderedDict[str, mmap.mmap] = OrderedDict()
+        with _disk_errors():
+            (folder / "incoming").mkdir(parents=True, exist_ok=True)
+            for leftover in (folder / "incoming").iterdir():
+                leftover.unlink()
+            sync_folder(folder)
+
+    async def new_pack(self) -> Pack:
+        name = self._new_name()
+        return await asyncio.to_thread(FolderPack, name, self._folder / "incoming" / name, self._path(name))
+
+    async def read(self, address: Address) -> memoryview:
+        mapped = self._maps.get(address.pack)
+        if mapped is None:
+            mapped = await asyncio.to_thread(self._map, address.pack)
+            self._maps[address.pack] = mapped
+            if len(self._maps) > MAPPED_PACKS:
+                self._maps.popitem(last=False)  # unmapped when its last memoryview goes
+        else:
+            self._maps.move_to_end(address.pack)
+        if address.offset < 0 or address.length < 0 or address.offset + address.length > len(mapped):
+            raise StorageFailed(f"pack {address.pack} is shorter than the log says")
+        return memoryview(mapped)[address.offset : address.offset + address.length]
+
+    async def close(self) -> None:
+        self._maps.clear()
+
+    def _path(self, pack: str) -> Path:
+        return self._folder / pack[:2] / pack[2:4] / pack
+
+    def _map(self, pack: str) -> mmap.mmap:
+        if not _PACK_NAME.fullmatch(pack):
+            raise NotFound("pack", "with that name")
+        try:
+            with _disk_errors(), self._path(pack).open("rb") as file:
+                if not os.fstat(file.fileno()).st_size:  # cannot be mapped
+                    raise StorageFailed(f"pack {pack} is empty")
+                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except StorageFailed as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise NotFound("pack", pack) from error
+            raise
+
+
+class FolderPack:
+    """A pack that is a file of its own. Not for two tasks at once."""
+
+    def __init__(self, name: str, temporary: Path, final: Path) -> None:
+        self.name = name
+        self.size = 0
+        self._temporary = temporary
+        self._final = final
+        self._buffer = bytearray()
+        self._committed = False
+        with _disk_errors():
+            self._descriptor: int | None = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.size += len(data)
+        if len(self._buffer) + len(data) < BUFFER:
+            self._buffer += data
+        else:
+            await asyncio.to_thread(self._write_out, data)
+
+    async def view(self, offset: int, length: int) -> memoryview:
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise StorageFailed("these bytes were not written yet")
+        if not length:
+            return memoryview(b"")
+        return await asyncio.to_thread(self._map, offset, length)
+
+    async def commit(self) -> None:
+        if not self._committed:
+            await asyncio.to_thread(self._commit)
+
+    async def discard(self) -> None:
+        if not self._committed:
+            await asyncio.to_thread(self._discard)
+
+    def _write_out(self, data: bytes | bytearray | memoryview = b"") -> None:
+        with _disk_errors():
+            for piece in (self._buffer, data):
+                rest = memoryview(piece)
+                while rest:
+                    written = os.write(self._open_descriptor(), rest)
+                    rest = rest[written:]
+                rest.release()
+            self._buffer.clear()
+
+    def _map(self, offset: int, length: int) -> memoryview:
+        self._write_out()
+        start = offset - offset % mmap.ALLOCATIONGRANULARITY
+        with _disk_errors():
+            descriptor = self._open_descriptor()
+            mapped = mmap.mmap(descriptor, offset - start + length, offset=start, access=mmap.ACCESS_READ)
+        return memoryview(mapped)[offset - start :]
+
+    def _commit(self) -> None:
+        self._write_out()
+        with _disk_errors():
+            descriptor = self._open_descriptor()
+            os.fsync(descriptor)
+            self._make_folders()
+            os.rename(self._temporary, self._final)
+            sync_folder(self._final.parent)
+            os.close(descriptor)
+        self._descriptor = None
+        self._committed = True
+
+    def _make_folders(self) -> None:
+        """Make the two folders above the pack; a new one is durable when its parent is synced."""
+        for folder in (self._final.parent.parent, self._final.parent):
+            if not folder.is_dir():
+                folder.mkdir(exist_ok=True)
+                sync_folder(folder.parent)
+
+    def _discard(self) -> None:
+        if self._descriptor is not None:
+            with _disk_errors():
+                os.close(self._descriptor)
+                self._descriptor = None
+                self._temporary.unlink(missing_ok=True)
+
+    def _open_descriptor(self) -> int:
+        if self._descriptor is None:
+            raise StorageFailed("the pack is closed")
+        return self._descriptor

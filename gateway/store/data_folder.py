@@ -1,0 +1,34 @@
+"""The data folder, held by one gateway at a time.
+
+lock          held while a gateway runs
+gateway.db    the log of versions, with gateway.db-wal and gateway.db-shm beside it
+blobs/        the instances as they came
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from gateway.errors import AlreadyServed, StorageFailed
+
+
+class FolderLock:
+    """The lock of a data folder. The kernel lets go of it when the process ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make the folder if need be and hold it. Raises AlreadyServed, StorageFailed."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+            self._descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise StorageFailed(f"{folder} cannot be made or written to") from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise AlreadyServed(f"another gateway serves {folder}: stop it, or take another folder") from error
+
+    def release(self) -> None:
+        os.close(self._descriptor)

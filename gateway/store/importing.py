@@ -1,0 +1,200 @@
+"""Placing received instances in image sets: which one each joins, and what becomes of it there.
+
+HealthImaging's rules (devguide "understanding-image-sets"): instances of one series whose study and series keys agree
+are one primary image set; what disagrees with it goes into a non-primary one, which DICOMweb does not see.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from gateway.dicom.dataset import Dataset
+from gateway.errors import GatewayError
+from gateway.metadata.image_set import Head
+from gateway.metadata.mapping import to_head
+from gateway.metadata.organise import GroupingKeys, Identity, coerce, grouping_keys, place
+from gateway.store.drafts import Draft
+from gateway.store.log import CurrentImageSet, CurrentStudy
+from gateway.store.originals import SYSTEM
+from gateway.store.parts import unpack_head
+from gateway.store.protocol import ChangeSummary, ReceivedInstance, StoredInstance, StoredObject
+from gateway.store.study_rows import Occasion
+
+# Warning Reasons (0008,1196). PS3.18 Table I.2-2: coercion of data elements. HealthImaging's own for a UID that breaks
+# PS3.5 section 9.1. Ours for an instance that DICOMweb does not see; docs/conformance.md lists all three.
+COERCED = 0xB000
+IRREGULAR_UID = 45570
+NOT_PRIMARY = 0xB020
+
+# PS3.5 section 9.1: at most 64 characters, components without leading zeros.
+_REGULAR_UID = re.compile(r"(?=.{1,64}$)(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One received instance that could be identified, and its place in the request."""
+
+    place: int
+    identity: Identity
+    received: ReceivedInstance
+
+
+@dataclass(slots=True)
+class Target:
+    """An image set that instances of a series can join: one there is, or one begun by this request."""
+
+    head: Head
+    keys: GroupingKeys
+    is_primary: bool
+    image_set_id: str
+    current: CurrentImageSet | None
+    stored: dict[str, StoredObject]  # of the received instances, those it has by now
+    draft: Draft | None = None
+    touched: set[str] = field(default_factory=set)
+
+    def has(self, arrival: Arrival) -> bool:
+        """Whether these very bytes are what the image set has for the instance."""
+        stored = self.stored.get(arrival.identity.sop_instance_uid)
+        return stored is not None and stored.sha256 == arrival.received.sha256
+
+    @property
+    def version(self) -> int:
+        """The version after this request."""
+        if self.draft:
+            return self.draft.version
+        assert self.current is not None
+        return self.current.properties.version
+
+
+class Placing:
+    """Places the instances of one study, one after the other, and drafts the versions that makes."""
+
+    def __init__(
+        self,
+        study: CurrentStudy,
+        stored: Mapping[str, Mapping[str, StoredObject]],
+        occasion: Occasion,
+        new_id: Callable[[], str],
+    ) -> None:
+        """stored: the stored objects of received instances by image set id and SOP Instance UID."""
+        self._occasion = occasion
+        self._new_id = new_id
+        self._study = study
+        self._study_keys = self._keys_of_study(study)
+        self._stored = stored
+        self._series: dict[str, list[Target]] = {}
+
+    def place(self, arrivals: Iterable[Arrival]) -> dict[int, StoredInstance]:
+        """Return what became of each instance, by its place in the request."""
+        outcomes: dict[int, StoredInstance] = {}
+        targets: dict[int, Target] = {}
+        for arrival in arrivals:
+            try:
+                targets[arrival.place], outcomes[arrival.place] = self._place(arrival)
+            except GatewayError as error:
+                outcomes[arrival.place] = refused(error, arrival.identity)
+        return {place: self._told(outcomes[place], targets.get(place)) for place in outcomes}
+
+    def drafts(self) -> list[Draft]:
+        """Return the drafts of the image sets that change, those there were first."""
+        targets = [target for series in self._series.values() for target in series if target.touched]
+        targets.sort(key=lambda target: target.current is None)
+        drafts = []
+        for target in targets:
+            assert target.draft is not None
+            target.draft.changed = ChangeSummary(instances=len(target.touched))
+            drafts.append(target.draft)
+        return drafts
+
+    def _place(self, arrival: Arrival) -> tuple[Target, StoredInstance]:
+        series = self._targets_of(arrival.identity.series_instance_uid)
+        for target in series:
+            if target.has(arrival):
+                return target, _outcome(arrival.identity)
+        target = self._target_for(series, to_head(arrival.received.dataset))
+        return target, _outcome(arrival.identity, self._put(target, arrival))
+
+    def _target_for(self, series: list[Target], head: Head) -> Target:
+        """Return the image set an instance joins, begun here if there is none yet."""
+        keys = grouping_keys(head)
+        target, is_primary = place(keys, self._study_keys, series)
+        if target is None:
+            image_set_id = self._new_id()
+            target = Target(head, keys, is_primary, image_set_id, None, {}, Draft(image_set_id, head, is_primary))
+            series.append(target)
+            if is_primary and self._study_keys is None:
+                self._study_keys = keys.study
+        return target
+
+    def _put(self, target: Target, arrival: Arrival) -> Dataset:
+        """Put an instance into the draft of an image set; return its attributes that were coerced, as they came."""
+        coerced = coerce(target.head, arrival.received.dataset, when=self._occasion.at, system=SYSTEM)
+        if target.draft is None:
+            assert target.current is not None
+            target.draft = Draft.of(target.current)
+        uid, received = arrival.identity.sop_instance_uid, arrival.received
+        stored = StoredObject(received.address, received.sha256)
+        target.draft.put(uid, coerced.instance, stored, received.bulk)
+        target.stored[uid] = stored
+        target.touched.add(uid)
+        return coerced.original
+
+    def _targets_of(self, series_instance_uid: str) -> list[Target]:
+        if series_instance_uid not in self._series:
+            self._series[series_instance_uid] = [
+                self._target(image_set)
+                for image_set in self._study.image_sets
+                if image_set.properties.series_instance_uid == series_instance_uid
+                and image_set.properties.state != "DELETED"
+            ]
+        return self._series[series_instance_uid]
+
+    def _target(self, image_set: CurrentImageSet) -> Target:
+        head = unpack_head(image_set.head)
+        stored = dict(self._stored.get(image_set.image_set_id, {}))
+        primary = image_set.properties.is_primary
+        return Target(head, grouping_keys(head), primary, image_set.image_set_id, image_set, stored)
+
+    @staticmethod
+    def _keys_of_study(study: CurrentStudy) -> tuple[str, ...] | None:
+        """Return the study keys that primary image sets of the study have; None while there is none."""
+        first = next((image_set for image_set in study.image_sets if image_set.visible), None)
+        return grouping_keys(unpack_head(first.head)).study if first else None
+
+    @staticmethod
+    def _told(outcome: StoredInstance, target: Target | None) -> StoredInstance:
+        """Return an outcome with what is known of its image set once the whole request is placed."""
+        if target is None:
+            return outcome
+        return replace(
+            outcome,
+            image_set_id=target.image_set_id,
+            version=target.version,
+            is_primary=target.is_primary,
+            warnings=outcome.warnings if target.is_primary else (*outcome.warnings, NOT_PRIMARY),
+        )
+
+
+def refused(error: GatewayError, identity: Identity | None = None) -> StoredInstance:
+    """Return the outcome of an instance that was not stored."""
+    return replace(_identified(identity) if identity else StoredInstance(), error=error)
+
+
+def _outcome(identity: Identity, original: Dataset | None = None) -> StoredInstance:
+    outcome = _identified(identity)
+    warnings = [COERCED] if original else []
+    uids = (outcome.sop_class_uid, outcome.sop_instance_uid, outcome.study_instance_uid, outcome.series_instance_uid)
+    if not all(_REGULAR_UID.fullmatch(uid) for uid in uids):
+        warnings.append(IRREGULAR_UID)
+    return replace(outcome, warnings=tuple(warnings), original=original or {})
+
+
+def _identified(identity: Identity) -> StoredInstance:
+    return StoredInstance(
+        identity.sop_class_uid,
+        identity.sop_instance_uid,
+        identity.study_instance_uid,
+        identity.series_instance_uid,
+    )

@@ -1,0 +1,379 @@
+"""VersionLog, seam B: where versions are kept, in five methods over a transactional table store.
+
+Everything is an append: a new image set is its version 1, an edit version N+1, a revert N+1 with the head and manifest
+of an older one, a delete N+1 in state DELETED. The study is the unit of atomicity, and one row of it the lock: an
+append names the study version it was made from. Data stores, jobs and remembered answers are small tables beside it,
+because an answer must be kept by the transaction it answers. tests/store/log_suite.py is the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeAlias
+
+from gateway.errors import VersionConflict
+from gateway.store.blobs import Address
+from gateway.store.import_log import ImportLog
+from gateway.store.parts import Manifest, Part
+from gateway.store.protocol import (
+    Action,
+    Answer,
+    ChangeSummary,
+    Datastore,
+    ImageSetSearch,
+    ImageSetState,
+    ImageSetVersion,
+    Job,
+    Provenance,
+    StoredObject,
+    StudyVersion,
+    WorkflowStatus,
+)
+
+
+class StudyChanged(VersionConflict):
+    """Somebody else appended to the study since it was read: read it again, and see whether the edit still stands."""
+
+
+# Which instances of an image set are wanted: SOP Instance UIDs, None for all.
+Choice: TypeAlias = "Callable[[ImageSetVersion], Collection[str] | None]"
+
+
+def no_instances(image_set: ImageSetVersion) -> Collection[str]:
+    """Choose none."""
+    return ()
+
+
+# -- what is written
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSetColumns:
+    """What SearchImageSets searches for. study_time: YYYYMMDDHHMMSS.FFFFFF, "" without a StudyDate."""
+
+    modality: str = ""
+    patient_id: str = ""
+    accession_number: str = ""
+    study_id: str = ""
+    study_time: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyColumns:
+    """What QIDO-RS searches for. image_set_id: the one whose head speaks for the study.
+
+    study_date: YYYYMMDD or "". Names: case folded, one for each component group.
+    """
+
+    image_set_id: str
+    study_date: str = ""
+    study_time: str = ""
+    patient_id: str = ""
+    accession_number: str = ""
+    study_id: str = ""
+    patient_name: tuple[str, ...] = ()
+    referring_physician_name: tuple[str, ...] = ()
+    modalities: tuple[str, ...] = ()
+    sop_classes: tuple[str, ...] = ()
+    series_count: int = 0
+    instance_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """A version of an image set to append.
+
+    parts: those this version adds, by number. slots: (SOP Instance UID, slot) pairs it adds. next_part, next_object:
+    the first numbers still free after it.
+    """
+
+    image_set_id: str
+    version: int
+    study_instance_uid: str
+    series_instance_uid: str
+    created_at: datetime
+    updated_at: datetime
+    state: ImageSetState
+    workflow_status: WorkflowStatus
+    is_primary: bool
+    action: Action
+    provenance: Provenance
+    forced: bool
+    changed: ChangeSummary
+    head: bytes
+    manifest: Manifest
+    columns: ImageSetColumns
+    next_part: int
+    next_object: int
+    parts: Mapping[int, Part] = field(default_factory=dict)
+    slots: Sequence[tuple[str, int]] = ()
+    objects: Mapping[int, StoredObject] = field(default_factory=dict)
+    bulk: Mapping[str, Address] = field(default_factory=dict)
+
+    @property
+    def modality(self) -> str:
+        return self.columns.modality
+
+
+@dataclass(frozen=True, slots=True)
+class NewStudyVersion:
+    """A version of a study to append. expected: the version it was made from, 0 for a new study.
+
+    members: image set ids and versions, in the order the image sets were created. columns: None where no primary
+    image set is left, so that DICOMweb sees nothing.
+    """
+
+    study_instance_uid: str
+    expected: int
+    updated_at: datetime
+    action: Action
+    forced: bool
+    provenance: Provenance
+    changed: ChangeSummary
+    members: tuple[tuple[str, int], ...]
+    columns: StudyColumns | None
+
+    @property
+    def version(self) -> int:
+        return self.expected + 1
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedAnswer:
+    """An answer to keep for an Idempotency-Key."""
+
+    key: str
+    digest: str
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """What one transaction writes: versions of one study, or of two where an image set moves between them."""
+
+    datastore_id: str
+    studies: tuple[NewStudyVersion, ...]
+    versions: tuple[NewVersion, ...]
+    at: datetime
+    remember: RememberedAnswer | None = None
+
+
+# -- what is read
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """A version as it lies in the log. parts: by slot, those asked for."""
+
+    properties: ImageSetVersion
+    head: bytes
+    manifest: Manifest
+    parts: Mapping[int, Part]
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentImageSet:
+    """The current version of an image set, with what a writer of the next one needs."""
+
+    properties: ImageSetVersion
+    head: bytes
+    manifest: Manifest
+    parts: Mapping[int, Part]
+    modality: str
+    next_part: int
+    next_object: int
+
+    @property
+    def image_set_id(self) -> str:
+        return self.properties.image_set_id
+
+    @property
+    def visible(self) -> bool:
+        """Whether DICOMweb sees it."""
+        return self.properties.is_primary and self.properties.state != "DELETED"
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentStudy:
+    """A study as it is now, in one consistent read. version 0: there is no such study yet.
+
+    image_sets: in the order they were created, deleted ones included.
+    """
+
+    study_instance_uid: str
+    version: int
+    image_sets: tuple[CurrentImageSet, ...]
+
+
+# -- what is found
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A condition that an index answers. field: a name in StudyColumns, "study_instance_uid",
+    "series_instance_uid", "sop_instance_uid", "modality" (of the series) or "modalities".
+
+    equal: any of the values. prefix: the one value. between: (lower, upper), either may be "".
+    """
+
+    field: str
+    kind: Literal["equal", "prefix", "between"]
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A study or a series that passed the filters. For a study, head is that of its first primary image set.
+
+    parts: reads parts by number, while the search goes on.
+    """
+
+    study_instance_uid: str
+    head: bytes
+    manifest: Manifest
+    modalities: tuple[str, ...]
+    sop_classes: tuple[str, ...]
+    series_count: int
+    instance_count: int
+    parts: Callable[[Collection[int]], list[Part]]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImageSet:
+    """A match of SearchImageSets."""
+
+    properties: ImageSetVersion
+    head: bytes
+    series_count: int
+    instance_count: int
+
+
+class VersionLog(Protocol):
+    """Versions of image sets and studies, appended and never changed.
+
+    All methods raise NotFound for a data store that does not exist or is deleted, StorageFailed or StorageFull where
+    the disk refuses. `instances` is a choice of SOP Instance UIDs whose parts are wanted, None for all parts.
+    """
+
+    async def append(self, append: Append) -> None:
+        """Write all of it or nothing, durable before it returns.
+
+        Raises StudyChanged where a study's version is not the expected one, VersionConflict where an image set's
+        version exists, IdempotencyConflict for a key kept with another digest.
+        """
+
+    async def read(
+        self,
+        datastore_id: str,
+        image_set_id: str,
+        version: int | None = None,
+        instances: Collection[str] | None = (),
+    ) -> StoredVersion:
+        """Return a version, the latest by default. Raises NotFound."""
+
+    async def parts(self, datastore_id: str, image_set_id: str, numbers: Collection[int]) -> dict[int, Part]:
+        """Return parts of an image set, by number."""
+
+    async def current_study(
+        self,
+        datastore_id: str,
+        study_instance_uid: str,
+        choose: Choice = no_instances,
+    ) -> CurrentStudy:
+        """Return a study as it is now, with the parts of the instances chosen in each image set.
+
+        Where any is chosen the last part comes too, because new instances go there. `choose` runs on another thread.
+        """
+
+    async def study_of(self, datastore_id: str, image_set_id: str) -> str:
+        """Return the Study Instance UID an image set has now. Raises NotFound."""
+
+    async def history(self, datastore_id: str, image_set_id: str) -> list[ImageSetVersion]:
+        """Return an image set's versions, newest first. Raises NotFound."""
+
+    async def study(self, datastore_id: str, study_instance_uid: str, version: int | None = None) -> StudyVersion:
+        """Return a version of a study, the latest by default, a deleted one too. Raises NotFound."""
+
+    async def study_history(self, datastore_id: str, study_instance_uid: str) -> list[StudyVersion]:
+        """Return a study's versions, newest first. Raises NotFound."""
+
+    async def find(
+        self,
+        datastore_id: str,
+        level: Literal["study", "series"],
+        filters: Sequence[Filter],
+        visit: Callable[[Candidate], None],
+        page: tuple[int, int | None] | None = None,
+    ) -> int:
+        """Call `visit` for what passes all filters and return how many do, in one consistent read.
+
+        Order: newest StudyDate first, then the study and series that came last. page: visit only limit candidates
+        from offset on. `visit` runs on another thread.
+        """
+
+    async def find_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[FoundImageSet]:
+        """Return what SearchImageSets finds."""
+
+    async def studies_of_patient(self, datastore_id: str, patient_id: str) -> list[str]:
+        """Return the studies of a PatientID that DICOMweb sees, in the order they came."""
+
+    async def since(self, datastore_id: str, after: int, limit: int) -> list[ImageSetVersion]:
+        """Return versions with a greater sequence, in its order. A sequence is visible only when all before it are."""
+
+    async def objects(
+        self, datastore_id: str, image_set_id: str, version: int | None, instances: Collection[str] | None
+    ) -> dict[str, StoredObject]:
+        """Return the stored objects of a version's instances, by SOP Instance UID in document order.
+
+        Raises NotFound, and Gone for a deleted version.
+        """
+
+    async def bulk_data(self, datastore_id: str, image_set_id: str, uri: str) -> Address:
+        """Return where a bulk value lies. Raises NotFound."""
+
+    async def remembered(self, datastore_id: str, key: str, digest: str) -> Answer | None:
+        """Return the answer kept for a key, None for a new one. Raises IdempotencyConflict."""
+
+    async def create_datastore(self, datastore: Datastore, client_token: str | None) -> Datastore:
+        """Keep a data store; return the one that was kept first with the same client_token."""
+
+    async def datastores(self) -> list[Datastore]:
+        """Return all data stores, oldest first, deleted ones included."""
+
+    async def delete_datastore(self, datastore_id: str, at: datetime) -> Datastore:
+        """Set a data store's status to DELETED. Raises NotEmpty."""
+
+    async def tags(self, datastore_id: str, image_set_id: str | None) -> dict[str, str]:
+        """Return the tags of an image set, or of the data store. Raises NotFound."""
+
+    async def retag(
+        self, datastore_id: str, image_set_id: str | None, add: Mapping[str, str], remove: Collection[str]
+    ) -> None:
+        """Set tags and take tags away. Raises NotFound, InvalidRequest for more than MAX_TAGS."""
+
+    async def create_job(self, job: Job, client_token: str | None) -> Job:
+        """Keep a job; return the one that was kept first with the same client_token."""
+
+    async def job_kept_under(self, datastore_id: str, client_token: str) -> Job | None:
+        """Return the job that was kept with a client_token, None where there is none."""
+
+    async def job(self, datastore_id: str, job_id: str) -> Job:
+        """Return a job. Raises NotFound."""
+
+    async def unfinished_jobs(self) -> list[Job]:
+        """Return the jobs that are SUBMITTED or IN_PROGRESS, oldest first."""
+
+    async def record_job(self, job_id: str, status: str, result: Mapping[str, Any] | None, at: datetime) -> Job:
+        """Set a job's status and append a result to it. Raises NotFound."""
+
+    @property
+    def imports(self) -> ImportLog:
+        """The import jobs of all data stores."""
+
+    async def ready(self) -> None:
+        """Return if a transaction can begin and a read come back. Raises StorageFailed or StorageFull."""
+
+    async def close(self) -> None:
+        """Finish what is being written and let go of every file."""

@@ -1,0 +1,195 @@
+"""VersionLog in one SQLite file: the methods, each one hop to a connection's thread.
+
+The SQL is in files by subject: sqlite_append writes versions and sqlite_versions reads them, sqlite_search has QIDO-RS
+and SearchImageSets, sqlite_tables data stores and jobs. sqlite_database has the connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from gateway.store import sqlite_append, sqlite_search, sqlite_tables, sqlite_tags, sqlite_versions
+from gateway.store.blobs import Address
+from gateway.store.import_log import ImportLog
+from gateway.store.log import (
+    Append,
+    Candidate,
+    Choice,
+    CurrentStudy,
+    Filter,
+    FoundImageSet,
+    StoredVersion,
+    no_instances,
+)
+from gateway.store.parts import Part
+from gateway.store.protocol import (
+    Answer,
+    Datastore,
+    ImageSetSearch,
+    ImageSetVersion,
+    Job,
+    StoredObject,
+    StudyVersion,
+)
+from gateway.store.sqlite_database import Database, open_database
+from gateway.store.sqlite_import_log import SqliteImportLog
+
+
+async def open_log(path: Path) -> SqliteLog:
+    """Open the log in a database file, new or not. Raises StorageFailed."""
+    return SqliteLog(await open_database(path))
+
+
+class SqliteLog:
+    """A VersionLog. Only this process may have the file open."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.imports: ImportLog = SqliteImportLog(database)
+
+    async def append(self, append: Append) -> None:
+        await self.database.write(lambda connection: sqlite_append.append(connection, append))
+
+    async def read(
+        self,
+        datastore_id: str,
+        image_set_id: str,
+        version: int | None = None,
+        instances: Collection[str] | None = (),
+    ) -> StoredVersion:
+        return await self.database.read(
+            lambda connection: sqlite_versions.read(connection, datastore_id, image_set_id, version, instances)
+        )
+
+    async def parts(self, datastore_id: str, image_set_id: str, numbers: Collection[int]) -> dict[int, Part]:
+        return await self.database.read(
+            lambda connection: sqlite_versions.parts(connection, datastore_id, image_set_id, numbers)
+        )
+
+    async def current_study(
+        self,
+        datastore_id: str,
+        study_instance_uid: str,
+        choose: Choice = no_instances,
+    ) -> CurrentStudy:
+        return await self.database.read(
+            lambda connection: sqlite_versions.current_study(connection, datastore_id, study_instance_uid, choose)
+        )
+
+    async def study_of(self, datastore_id: str, image_set_id: str) -> str:
+        return await self.database.read(
+            lambda connection: sqlite_versions.study_of(connection, datastore_id, image_set_id)
+        )
+
+    async def history(self, datastore_id: str, image_set_id: str) -> list[ImageSetVersion]:
+        return await self.database.read(
+            lambda connection: sqlite_versions.history(connection, datastore_id, image_set_id)
+        )
+
+    async def study(self, datastore_id: str, study_instance_uid: str, version: int | None = None) -> StudyVersion:
+        return await self.database.read(
+            lambda connection: sqlite_versions.study_versions(
+                connection, datastore_id, study_instance_uid, version, limit=1
+            )[0]
+        )
+
+    async def study_history(self, datastore_id: str, study_instance_uid: str) -> list[StudyVersion]:
+        return await self.database.read(
+            lambda connection: sqlite_versions.study_versions(connection, datastore_id, study_instance_uid)
+        )
+
+    async def find(
+        self,
+        datastore_id: str,
+        level: Literal["study", "series"],
+        filters: Sequence[Filter],
+        visit: Callable[[Candidate], None],
+        page: tuple[int, int | None] | None = None,
+    ) -> int:
+        return await self.database.read(
+            lambda connection: sqlite_search.find(connection, datastore_id, level, filters, visit, page)
+        )
+
+    async def find_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[FoundImageSet]:
+        return await self.database.read(
+            lambda connection: sqlite_search.find_image_sets(connection, datastore_id, search)
+        )
+
+    async def studies_of_patient(self, datastore_id: str, patient_id: str) -> list[str]:
+        return await self.database.read(
+            lambda connection: sqlite_search.studies_of_patient(connection, datastore_id, patient_id)
+        )
+
+    async def since(self, datastore_id: str, after: int, limit: int) -> list[ImageSetVersion]:
+        return await self.database.read(
+            lambda connection: sqlite_versions.since(connection, datastore_id, after, limit)
+        )
+
+    async def objects(
+        self, datastore_id: str, image_set_id: str, version: int | None, instances: Collection[str] | None
+    ) -> dict[str, StoredObject]:
+        return await self.database.read(
+            lambda connection: sqlite_versions.objects(connection, datastore_id, image_set_id, version, instances)
+        )
+
+    async def bulk_data(self, datastore_id: str, image_set_id: str, uri: str) -> Address:
+        return await self.database.read(
+            lambda connection: sqlite_versions.bulk_data(connection, datastore_id, image_set_id, uri)
+        )
+
+    async def remembered(self, datastore_id: str, key: str, digest: str) -> Answer | None:
+        return await self.database.read(
+            lambda connection: sqlite_tables.remembered(connection, datastore_id, key, digest)
+        )
+
+    async def create_datastore(self, datastore: Datastore, client_token: str | None) -> Datastore:
+        return await self.database.write(
+            lambda connection: sqlite_tables.create_datastore(connection, datastore, client_token)
+        )
+
+    async def datastores(self) -> list[Datastore]:
+        return await self.database.read(sqlite_tables.datastores)
+
+    async def delete_datastore(self, datastore_id: str, at: datetime) -> Datastore:
+        return await self.database.write(
+            lambda connection: sqlite_tables.delete_datastore(connection, datastore_id, at)
+        )
+
+    async def tags(self, datastore_id: str, image_set_id: str | None) -> dict[str, str]:
+        return await self.database.read(lambda connection: sqlite_tags.tags(connection, datastore_id, image_set_id))
+
+    async def retag(
+        self, datastore_id: str, image_set_id: str | None, add: Mapping[str, str], remove: Collection[str]
+    ) -> None:
+        await self.database.write(
+            lambda connection: sqlite_tags.retag(connection, datastore_id, image_set_id, add, remove)
+        )
+
+    async def create_job(self, job: Job, client_token: str | None) -> Job:
+        return await self.database.write(lambda connection: sqlite_tables.create_job(connection, job, client_token))
+
+    async def job_kept_under(self, datastore_id: str, client_token: str) -> Job | None:
+        return await self.database.read(
+            lambda connection: sqlite_tables.job_kept_under(connection, datastore_id, client_token)
+        )
+
+    async def job(self, datastore_id: str, job_id: str) -> Job:
+        return await self.database.read(lambda connection: sqlite_tables.job(connection, datastore_id, job_id))
+
+    async def unfinished_jobs(self) -> list[Job]:
+        return await self.database.read(sqlite_tables.unfinished_jobs)
+
+    async def record_job(self, job_id: str, status: str, result: Mapping[str, Any] | None, at: datetime) -> Job:
+        return await self.database.write(
+            lambda connection: sqlite_tables.record_job(connection, job_id, status, result, at)
+        )
+
+    async def ready(self) -> None:
+        await self.database.write(sqlite_tables.touch)
+        await self.database.read(sqlite_tables.datastores)
+
+    async def close(self) -> None:
+        await self.database.close()

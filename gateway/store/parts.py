@@ -1,0 +1,233 @@
+"""How the metadata of an image set lies in the log: a head in each version, and parts that versions share.
+
+A part holds at most 64 instances, or 256 KiB of their JSON, whichever comes first. It is kept as a piece of a raw
+deflate stream (RFC 1951) that ends at a byte boundary, so that the pieces of a version join into one gzip member
+(RFC 1952) without decoding or compressing them again. Joining whole gzip members instead would do for Python, but curl
+and browsers stop after the first.
+
+A version's manifest lists its parts by slot. An instance stays in its slot for good, so a table from SOP Instance UID
+to slot finds it in every version, and a version in which one instance changed has one new part.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+from isal import isal_zlib
+from isal.igzip_lib import IsalError
+
+from gateway.errors import StorageFailed
+from gateway.metadata.document import to_document
+from gateway.metadata.image_set import Head, ImageSetMetadata, InstanceMetadata
+
+INSTANCES_IN_PART = 64
+BYTES_IN_PART = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedInstance:
+    """An instance in a part: its metadata, and the number its stored object has in the image set."""
+
+    sop_instance_uid: str
+    object_number: int
+    metadata: InstanceMetadata
+
+    @property
+    def sop_class_uid(self) -> str:
+        return str(self.metadata["DICOM"].get("SOPClassUID") or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some instances of an image set, never changed once written.
+
+    crc32, raw_length: of the JSON text. index: compressed JSON, SOP Instance UID to object number, in document order.
+    body: compressed text of the instances, the members of a JSON object without its braces.
+    """
+
+    sop_classes: tuple[str, ...]
+    count: int
+    crc32: int
+    raw_length: int
+    index: bytes
+    body: bytes
+
+    @property
+    def full(self) -> bool:
+        """Whether the next instance begins another part."""
+        return self.count >= INSTANCES_IN_PART or self.raw_length >= BYTES_IN_PART
+
+
+@dataclass(frozen=True, slots=True)
+class PartReference:
+    """What a manifest says of the part in one slot. number 0: the slot is empty."""
+
+    number: int
+    count: int
+    sop_classes: tuple[str, ...]
+
+
+Manifest = tuple[PartReference, ...]
+
+NO_PART = PartReference(0, 0, ())
+
+
+def _deflate(text: bytes) -> bytes:
+    """Return a piece of a raw deflate stream that can stand between any two others."""
+    compressor = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15)
+    return bytes(compressor.compress(text) + compressor.flush(isal_zlib.Z_FULL_FLUSH))
+
+
+def _inflate(piece: bytes) -> bytes:
+    try:
+        return bytes(isal_zlib.decompressobj(-15).decompress(piece))
+    except IsalError as error:  # type: ignore[misc]  # isal's stub says it is an exception, not a class of them
+        raise StorageFailed("the log holds metadata that cannot be read") from error
+
+
+# -- heads
+
+
+def pack_head(head: Head) -> bytes:
+    """Return the head as a version row keeps it."""
+    return _deflate(orjson.dumps({"Patient": head.patient, "Study": head.study, "Series": head.series}))
+
+
+def unpack_head(packed: bytes) -> Head:
+    """Return the head that `pack_head` packed. Raises StorageFailed where the bytes are damaged."""
+    levels = orjson.loads(_inflate(packed))
+    return Head(levels["Patient"], levels["Study"], levels["Series"])
+
+
+# -- parts
+
+
+def pack_parts(instances: Iterable[PlacedInstance]) -> list[Part]:
+    """Return instances cut into parts, in their order."""
+    parts: list[Part] = []
+    members: list[tuple[PlacedInstance, bytes]] = []
+    size = 0
+    for instance in instances:
+        text = orjson.dumps({instance.sop_instance_uid: instance.metadata})[1:-1]
+        if members and (len(members) == INSTANCES_IN_PART or size + len(text) > BYTES_IN_PART):
+            parts.append(_pack(members))
+            members, size = [], 0
+        members.append((instance, text))
+        size += len(text)
+    if members:
+        parts.append(_pack(members))
+    return parts
+
+
+def pack_part(instances: Iterable[PlacedInstance]) -> Part:
+    """Return one part, however large: an instance that grows stays in its slot."""
+    return _pack([(one, orjson.dumps({one.sop_instance_uid: one.metadata})[1:-1]) for one in instances])
+
+
+def _pack(members: Sequence[tuple[PlacedInstance, bytes]]) -> Part:
+    text = b",".join(text for _, text in members)
+    return Part(
+        sop_classes=tuple(dict.fromkeys(instance.sop_class_uid for instance, _ in members)),
+        count=len(members),
+        crc32=isal_zlib.crc32(text),
+        raw_length=len(text),
+        index=_deflate(orjson.dumps({one.sop_instance_uid: one.object_number for one, _ in members})),
+        body=_deflate(text),
+    )
+
+
+def unpack_index(packed: bytes) -> dict[str, int]:
+    """Return the object number of each instance in a part, by SOP Instance UID, without reading its metadata."""
+    numbers: dict[str, int] = orjson.loads(_inflate(packed))
+    return numbers
+
+
+def unpack_part(part: Part) -> list[PlacedInstance]:
+    """Return the instances of a part. Raises StorageFailed where the bytes are damaged."""
+    text = _inflate(part.body)
+    if isal_zlib.crc32(text) != part.crc32:
+        raise StorageFailed("the log holds metadata whose checksum is wrong")
+    instances: dict[str, InstanceMetadata] = orjson.loads(b"{%b}" % text)
+    numbers = unpack_index(part.index)
+    return [PlacedInstance(uid, numbers[uid], metadata) for uid, metadata in instances.items()]
+
+
+# -- manifests
+
+
+def reference(number: int, part: Part) -> PartReference:
+    """Return what the manifest says of a part."""
+    return PartReference(number, part.count, part.sop_classes)
+
+
+def instance_count(manifest: Manifest) -> int:
+    """Return how many instances a version has."""
+    return sum(part.count for part in manifest)
+
+
+def sop_classes(manifest: Manifest) -> tuple[str, ...]:
+    """Return the SOP Class UIDs of a version's instances, each once."""
+    return tuple(dict.fromkeys(uid for part in manifest for uid in part.sop_classes if uid))
+
+
+def pack_manifest(manifest: Manifest) -> bytes:
+    """Return the manifest as a version row keeps it: JSON, SOP Class UIDs written once and then by their place."""
+    uids = list(dict.fromkeys(uid for part in manifest for uid in part.sop_classes))
+    parts = [[part.number, part.count, [uids.index(uid) for uid in part.sop_classes]] for part in manifest]
+    return orjson.dumps({"SOPClasses": uids, "Parts": parts})
+
+
+def unpack_manifest(packed: bytes) -> Manifest:
+    """Return the manifest that `pack_manifest` packed."""
+    manifest = orjson.loads(packed)
+    uids = manifest["SOPClasses"]
+    return tuple(
+        PartReference(number, count, tuple(uids[place] for place in places))
+        for number, count, places in manifest["Parts"]
+    )
+
+
+# -- documents
+
+
+def join_gzip(datastore_id: str, image_set_id: str, head: Head, parts: Sequence[Part]) -> bytes:
+    """Return a version's 1.1 document as one gzip member, its parts as they lie in the log."""
+    before, after = _around_instances(datastore_id, image_set_id, head)
+    pieces = [b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"]  # RFC 1952 2.3: deflate, no flags, no time, system unknown
+    checksum, length = 0, 0
+    for text, part in _texts(before, parts, after):
+        pieces.append(part.body if part else _deflate(text))
+        crc32, size = (part.crc32, part.raw_length) if part else (isal_zlib.crc32(text), len(text))
+        checksum = isal_zlib.crc32_combine(checksum, crc32, size)
+        length += size
+    pieces.append(b"\x03\x00")  # RFC 1951 3.2.3: a last block, empty
+    pieces.append(struct.pack("<II", checksum, length & 0xFFFFFFFF))
+    return b"".join(pieces)
+
+
+def _texts(before: bytes, parts: Sequence[Part], after: bytes) -> Iterable[tuple[bytes, Part | None]]:
+    """Yield the pieces of a document, in order: text, or a part that is compressed already."""
+    yield before, None
+    for place, part in enumerate(parts):
+        if place:
+            yield b",", None
+        yield b"", part
+    yield after, None
+
+
+def _around_instances(datastore_id: str, image_set_id: str, head: Head) -> tuple[bytes, bytes]:
+    """Return the document's text before its first instance and after its last.
+
+    A quotation mark inside a JSON string is escaped, so the last empty "Instances" is the series', never a value.
+    """
+    text = orjson.dumps(to_document(datastore_id, image_set_id, ImageSetMetadata(head, {})))
+    before, marker, after = text.rpartition(b'"Instances":{}')
+    return before + marker[:-1], marker[-1:] + after
+
+
+def instances_by_uid(parts: Iterable[Part]) -> Mapping[str, InstanceMetadata]:
+    """Return the metadata of the instances in parts, in document order."""
+    return {one.sop_instance_uid: one.metadata for part in parts for one in unpack_part(part)}

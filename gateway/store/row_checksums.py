@@ -1,0 +1,76 @@
+"""A checksum in every row whose content nothing else in the database repeats.
+
+SQLite's integrity check sees a damaged tree and not a damaged value. A part has a checksum of its own, a stored
+instance its SHA-256, and what searches go by can be made again from the heads; the rest is here: who edited what and
+when, heads and manifests, kept answers, jobs. A table takes part by having a column `checksum`; the writer's triggers
+fill it in, so that no statement can forget it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.store.sqlite_database import Connection
+
+Column = int | float | str | bytes | None
+
+COLUMN = "checksum"
+_FUNCTION = "row_checksum"
+
+# Long values that have a checksum in the same row, which the row's covers.
+_COVERED = {("part", "body")}
+
+
+def row_checksum(*values: Column) -> int:
+    """Return the CRC-32 of a row's values, with the type and the length of each."""
+    checksum = 0
+    for value in values:
+        data = value if isinstance(value, bytes) else str(value).encode()
+        checksum = zlib.crc32(data, zlib.crc32(b"%b%d:" % (type(value).__name__.encode(), len(data)), checksum))
+    return checksum
+
+
+def keep_checksums(connection: Connection) -> None:
+    """Have this connection fill in the checksum of every row it inserts or updates.
+
+    The triggers are the connection's own: the file has none, and any program can read it.
+    """
+    connection.create_function(_FUNCTION, -1, row_checksum, deterministic=True)
+    for table in checked_tables(connection):
+        columns = _columns(connection, table)
+        new = ", ".join(f"NEW.{column}" for column in columns)
+        row = " AND ".join(f"{column} = NEW.{column}" for column in _primary_key(connection, table))
+        for event, name in (("INSERT", "inserted"), (f"UPDATE OF {', '.join(columns)}", "updated")):
+            connection.execute(
+                f"CREATE TEMP TRIGGER {table}_{name} AFTER {event} ON main.{table}"
+                f" BEGIN UPDATE {table} SET {COLUMN} = {_FUNCTION}({new}) WHERE {row}; END"
+            )
+
+
+def checked_tables(connection: Connection) -> list[str]:
+    """Return the tables whose rows have a checksum."""
+    tables = connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+    return [name for (name,) in tables if COLUMN in _names(connection, name)]
+
+
+def wrong_rows(connection: Connection, table: str) -> Iterable[tuple[Column, ...]]:
+    """Yield the primary keys of the rows whose checksum is wrong or missing."""
+    connection.create_function(_FUNCTION, -1, row_checksum, deterministic=True)
+    columns, key = ", ".join(_columns(connection, table)), ", ".join(_primary_key(connection, table))
+    return connection.execute(f"SELECT {key} FROM {table} WHERE {COLUMN} IS NOT {_FUNCTION}({columns})")
+
+
+def _names(connection: Connection, table: str) -> list[str]:
+    return [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
+
+
+def _columns(connection: Connection, table: str) -> list[str]:
+    return [name for name in _names(connection, table) if name != COLUMN and (table, name) not in _COVERED]
+
+
+def _primary_key(connection: Connection, table: str) -> list[str]:
+    rows = [row for row in connection.execute(f"PRAGMA main.table_info({table})") if row[5]]
+    return [row[1] for row in sorted(rows, key=lambda row: int(row[5]))]

@@ -1,0 +1,242 @@
+"""Appending versions in SQL: all that one edit or store request writes, or nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from gateway.errors import VersionConflict
+from gateway.store.blobs import Address
+from gateway.store.log import (
+    Append,
+    NewStudyVersion,
+    NewVersion,
+    StudyChanged,
+    StudyColumns,
+)
+from gateway.store.parts import instance_count, pack_manifest
+from gateway.store.protocol import (
+    ChangeSummary,
+    Provenance,
+)
+from gateway.store.sqlite_database import Connection
+from gateway.store.sqlite_tables import datastore_key, remember, to_json, to_text
+
+
+def append(connection: Connection, append: Append) -> None:
+    datastore = datastore_key(connection, append.datastore_id)
+    studies = {study.study_instance_uid: _swap_study(connection, datastore, study) for study in append.studies}
+    for version in append.versions:
+        study_version = next(s.version for s in append.studies if s.study_instance_uid == version.study_instance_uid)
+        _append_version(connection, datastore, studies[version.study_instance_uid], study_version, version)
+    for study in append.studies:
+        _append_study_version(connection, datastore, studies[study.study_instance_uid], study)
+    if append.remember:
+        remember(connection, datastore, append.remember, append.at)
+
+
+def _swap_study(connection: Connection, datastore: int, study: NewStudyVersion) -> int:
+    """Set the study's version if it is the expected one, and return our key of the study. The lock of the log."""
+    if study.expected:
+        swapped = connection.execute(
+            "UPDATE study SET version = ?3 WHERE datastore = ?1 AND study_instance_uid = ?2 AND version = ?3 - 1",
+            (datastore, study.study_instance_uid, study.version),
+        )
+    else:
+        swapped = connection.execute(
+            "INSERT INTO study (datastore, study_instance_uid, version) VALUES (?, ?, 1) ON CONFLICT DO NOTHING",
+            (datastore, study.study_instance_uid),
+        )
+    row = connection.execute(
+        "SELECT id, version FROM study WHERE datastore = ? AND study_instance_uid = ?",
+        (datastore, study.study_instance_uid),
+    ).fetchone()
+    if swapped.rowcount != 1:
+        raise StudyChanged(f"study {study.study_instance_uid}", study.expected, row[1] if row else 0)
+    key: int = row[0]
+    return key
+
+
+def _append_version(connection: Connection, datastore: int, study: int, study_version: int, new: NewVersion) -> None:
+    image_set = _set_current(connection, datastore, study, new)
+    connection.execute(
+        "INSERT INTO version (datastore, image_set, version, study, study_version, series_instance_uid, state,"
+        " workflow_status, updated_at, deleted_at, is_primary, forced, action, provenance, changed, instance_count,"
+        " manifest, head) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            datastore,
+            image_set,
+            new.version,
+            study,
+            study_version,
+            new.series_instance_uid,
+            new.state,
+            new.workflow_status,
+            to_text(new.updated_at),
+            to_text(new.updated_at) if new.state == "DELETED" else None,
+            new.is_primary,
+            new.forced,
+            new.action,
+            _provenance_text(new.provenance),
+            _changed_text(new.changed),
+            0 if new.state == "DELETED" else instance_count(new.manifest),
+            pack_manifest(new.manifest),
+            new.head,
+        ),
+    )
+    _append_content(connection, image_set, new)
+
+
+def _set_current(connection: Connection, datastore: int, study: int, new: NewVersion) -> int:
+    """Write the image set's row and return our key of it. Raises VersionConflict."""
+    current = {
+        "image_set_id": new.image_set_id,
+        "datastore": datastore,
+        "study": study,
+        "version": new.version,
+        "state": new.state,
+        "is_primary": new.is_primary,
+        "created_at": to_text(new.created_at),
+        "updated_at": to_text(new.updated_at),
+        "next_part": new.next_part,
+        "next_object": new.next_object,
+        "series_instance_uid": new.series_instance_uid,
+        "modality": new.columns.modality,
+        "patient_id": new.columns.patient_id,
+        "accession_number": new.columns.accession_number,
+        "study_id": new.columns.study_id,
+        "study_time": new.columns.study_time,
+    }
+    if new.version == 1:
+        sql = f"INSERT INTO image_set ({', '.join(current)}) VALUES ({', '.join(f':{name}' for name in current)})"
+        written = connection.execute(f"{sql} ON CONFLICT DO NOTHING", current)
+    else:
+        sql = f"UPDATE image_set SET {', '.join(f'{name} = :{name}' for name in current)}"
+        written = connection.execute(f"{sql} WHERE image_set_id = :image_set_id AND version = :version - 1", current)
+    row = connection.execute(
+        "SELECT id, version FROM image_set WHERE image_set_id = ? AND datastore = ?", (new.image_set_id, datastore)
+    ).fetchone()
+    if written.rowcount != 1 or row is None:
+        raise VersionConflict(f"image set {new.image_set_id}", new.version - 1, row[1] if row else 0)
+    key: int = row[0]
+    return key
+
+
+def _append_content(connection: Connection, image_set: int, new: NewVersion) -> None:
+    """Write what the version adds to its image set: parts, slots, stored objects, bulk data."""
+    connection.executemany(
+        "INSERT INTO part (image_set, number, count, sop_classes, crc32, raw_length, objects, body)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                image_set,
+                number,
+                part.count,
+                to_json(part.sop_classes),
+                part.crc32,
+                part.raw_length,
+                part.index,
+                part.body,
+            )
+            for number, part in new.parts.items()
+        ],
+    )
+    connection.executemany(
+        "INSERT INTO slot (image_set, sop_instance_uid, slot) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        [(image_set, uid, slot) for uid, slot in new.slots],
+    )
+    connection.executemany(
+        "INSERT INTO object (image_set, number, pack, offset, length, sha256) VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (image_set, number, *_address_columns(stored.address), bytes.fromhex(stored.sha256))
+            for number, stored in new.objects.items()
+        ],
+    )
+    connection.executemany(
+        "INSERT INTO bulk_data (image_set, uri, pack, offset, length) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [(image_set, uri, *_address_columns(address)) for uri, address in new.bulk.items()],
+    )
+
+
+def _append_study_version(connection: Connection, datastore: int, study: int, new: NewStudyVersion) -> None:
+    keys = dict(
+        connection.execute(
+            f"SELECT image_set_id, id FROM image_set WHERE image_set_id IN ({_marks(new.members)})",
+            [image_set_id for image_set_id, _ in new.members],
+        ).fetchall()
+    )
+    connection.execute(
+        "INSERT INTO study_version (study, version, updated_at, action, forced, provenance, changed, members)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            study,
+            new.version,
+            to_text(new.updated_at),
+            new.action,
+            new.forced,
+            _provenance_text(new.provenance),
+            _changed_text(new.changed),
+            to_json(sorted([keys[image_set_id], version] for image_set_id, version in new.members)),
+        ),
+    )
+    _set_study_columns(connection, datastore, study, keys, new.columns or StudyColumns(""))
+
+
+def _set_study_columns(
+    connection: Connection, datastore: int, study: int, image_sets: dict[str, int], columns: StudyColumns
+) -> None:
+    """Write what QIDO-RS searches for."""
+    connection.execute(
+        "UPDATE study SET image_set = ?, study_date = ?, study_time = ?, patient_id = ?, accession_number = ?,"
+        " study_id = ?, modalities = ?, sop_classes = ?, series_count = ?, instance_count = ? WHERE id = ?",
+        (
+            image_sets.get(columns.image_set_id),
+            columns.study_date,
+            columns.study_time,
+            columns.patient_id,
+            columns.accession_number,
+            columns.study_id,
+            to_json(columns.modalities),
+            to_json(columns.sop_classes),
+            columns.series_count,
+            columns.instance_count,
+            study,
+        ),
+    )
+    connection.execute("DELETE FROM study_modality WHERE study = ?", (study,))
+    connection.executemany(
+        "INSERT INTO study_modality (datastore, modality, study_date, study) VALUES (?, ?, ?, ?)",
+        [(datastore, modality, columns.study_date, study) for modality in columns.modalities],
+    )
+    connection.execute("DELETE FROM study_name WHERE study = ?", (study,))
+    connection.executemany(
+        "INSERT INTO study_name (datastore, attribute, name, study) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [
+            (datastore, attribute, name, study)
+            for attribute in ("patient_name", "referring_physician_name")
+            for name in getattr(columns, attribute)
+        ],
+    )
+
+
+def _marks(values: Collection[Any]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _address_columns(address: Address) -> tuple[bytes, int, int]:
+    return bytes.fromhex(address.pack), address.offset, address.length
+
+
+def _provenance_text(provenance: Provenance) -> str:
+    return to_json(
+        [
+            provenance.who,
+            provenance.reason,
+            provenance.reason_for_modification,
+            provenance.source_of_previous_values,
+        ]
+    )
+
+
+def _changed_text(changed: ChangeSummary) -> str:
+    return to_json([{level: list(keys) for level, keys in changed.keys.items()}, changed.instances])

@@ -1,0 +1,268 @@
+"""One SQLite file: one connection that writes and checkpoints, two that read, and the errors of all three.
+
+SQLite before 3.51.3 can corrupt a write-ahead log that two connections write or checkpoint at the same time
+(sqlite.org/wal.html#walresetbug), and distributions carry older ones. So one connection does both, the readers do
+neither, and a lock on the data folder keeps other processes away.
+
+Writers that arrive together commit together: one transaction, a savepoint for each, one fsync. Nobody is answered
+before the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import aiosqlite
+
+from gateway.errors import GatewayError, StorageFailed, StorageFull
+
+Connection = sqlite3.Connection
+Result = TypeVar("Result")
+
+READERS = 2
+
+# How many writers share a commit: more would make the first wait for the last.
+COMMIT_TOGETHER = 64
+
+# After this many commits the write-ahead log is copied into the database, when no writer waits. SQLite does it by
+# itself, in a commit, only if writers never let it come to that.
+CHECKPOINT_COMMITS = 512
+CHECKPOINT_PAGES = 16384
+
+APPLICATION_ID = 0x44575647  # "DWVG", in the file's header: `file` and a cautious administrator can see whose it is
+
+# sqlite.org/pragma.html. synchronous=FULL: an acknowledged version survives power loss. mmap_size=0: with mmap, a
+# stray write anywhere in the process could change the database.
+_EVERY_CONNECTION = (
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA busy_timeout=5000",
+    "PRAGMA mmap_size=0",
+    "PRAGMA trusted_schema=OFF",
+    "PRAGMA cell_size_check=ON",
+    "PRAGMA synchronous=FULL",
+)
+_WRITER = ("PRAGMA journal_mode=WAL", f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+_READER = ("PRAGMA query_only=ON", "PRAGMA wal_autocheckpoint=0")
+
+
+@contextmanager
+def sqlite_errors() -> Iterator[None]:
+    """Translate what SQLite says into our errors."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
+            raise StorageFull("no room left on the disk of the data folder") from error
+        raise StorageFailed("the database refused") from error
+
+
+class SqliteThread:
+    """A connection on a thread of its own, which runs whole functions: one hop for each, whatever it does there."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, path: Path, pragmas: Sequence[str]) -> SqliteThread:
+        """Open a connection, in autocommit mode. Raises StorageFailed for what is no database."""
+
+        def prepare(connection: Connection) -> None:
+            for pragma in pragmas:
+                connection.execute(pragma).fetchall()
+
+        with sqlite_errors():
+            thread = cls(await aiosqlite.connect(path, isolation_level=None, cached_statements=256))
+        try:
+            await thread.run(prepare)
+        except GatewayError:
+            await thread.close()
+            raise
+        return thread
+
+    async def run(self, work: Callable[[Connection], Result]) -> Result:
+        """Return what `work` returns. Raises its errors, SQLite's translated."""
+        with sqlite_errors():
+            # aiosqlite's public methods take a hop for each statement; these two private names take one for all.
+            result: Result = await self._connection._execute(work, self._connection._conn)  # type: ignore[no-untyped-call]
+            return result
+
+    async def close(self) -> None:
+        with sqlite_errors():
+            await self._connection.close()
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[Result]):
+    """A writer that waits for its commit."""
+
+    work: Callable[[Connection], Result]
+    answer: asyncio.Future[Result]
+
+
+class Database:
+    """The file, opened. `open_database` makes one."""
+
+    def __init__(self, writer: SqliteThread, readers: Sequence[SqliteThread]) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._turns = itertools.cycle(readers)
+        self._waiting: deque[_Waiting[Any]] = deque()
+        self._committing: asyncio.Task[None] | None = None
+        self._since_checkpoint = 0
+        self._failed: StorageFailed | None = None
+        self.commits = 0
+
+    async def read(self, work: Callable[[Connection], Result]) -> Result:
+        """Return what `work` returns from one consistent state of the database, at least the last committed one."""
+
+        def consistently(connection: Connection) -> Result:
+            connection.execute("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                connection.execute("ROLLBACK")
+
+        return await next(self._turns).run(consistently)
+
+    async def write(self, work: Callable[[Connection], Result]) -> Result:
+        """Return what `work` returns, once what it wrote is durable. If it raises, nothing of it is written."""
+        if self._failed is not None:
+            raise StorageFailed("a write to the disk failed before: restart the gateway") from self._failed
+        answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(work, answer))
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_all())
+        return await answer
+
+    async def close(self) -> None:
+        """Close the readers first, so that the last checkpoint is the writer's."""
+        if self._committing is not None:
+            await self._committing
+        for reader in self._readers:
+            await reader.close()
+        await self._writer.close()
+
+    async def _commit_all(self) -> None:
+        """Commit until nobody waits."""
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), COMMIT_TOGETHER))]
+                await self._commit(batch)
+                if not self._waiting:
+                    await self._checkpoint_now_and_then()
+        finally:
+            self._committing = None
+
+    async def _commit(self, batch: Sequence[_Waiting[Any]]) -> None:
+        try:
+            outcomes = await self._writer.run(lambda connection: _commit_together(connection, batch))
+        except GatewayError as error:
+            outcomes = [error] * len(batch)
+            if isinstance(error, StorageFailed) and _is_disk_error(error.__cause__):
+                self._failed = error
+        self.commits += 1
+        self._since_checkpoint += 1
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            if waiting.answer.done():  # cancelled; what it wrote is written
+                continue
+            if isinstance(outcome, BaseException):
+                waiting.answer.set_exception(outcome)
+            else:
+                waiting.answer.set_result(outcome)
+
+    async def _checkpoint_now_and_then(self) -> None:
+        """Keep the write-ahead log short, away from anybody's commit. What fails here fails the next commit too."""
+        if self._since_checkpoint >= CHECKPOINT_COMMITS:
+            self._since_checkpoint = 0
+            try:
+                await self._writer.run(
+                    lambda connection: connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                )
+            except GatewayError:
+                return
+
+
+def _is_disk_error(error: BaseException | None) -> bool:
+    """Whether the disk failed. An fsync that failed may succeed when repeated and the bytes be lost all the same."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT)
+
+
+def _commit_together(connection: Connection, batch: Sequence[_Waiting[Any]]) -> list[Any]:
+    """Return each writer's result or error. Raises what fails the transaction as a whole; then nothing is written."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        outcomes = [_within_savepoint(connection, waiting.work) for waiting in batch]
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    return outcomes
+
+
+def _within_savepoint(connection: Connection, work: Callable[[Connection], Any]) -> Any:
+    """Return the result, or the error as a value: one writer's refusal is not its neighbours'."""
+    connection.execute("SAVEPOINT writer")
+    try:
+        with sqlite_errors():
+            result = work(connection)
+    except Exception as error:
+        if not connection.in_transaction:  # a full or failing disk rolled everybody back, not only this one
+            raise
+        connection.execute("ROLLBACK TO writer")
+        result = error
+    connection.execute("RELEASE writer")
+    return result
+
+
+# -- opening
+
+
+async def open_database(path: Path) -> Database:
+    """Open a database file, made new or brought up to the newest schema. Raises StorageFailed.
+
+    The writer comes first: it recovers what a crash left, and the readers find a database at rest.
+    """
+    writer = await SqliteThread.open(path, (*_EVERY_CONNECTION, *_WRITER))
+    readers: list[SqliteThread] = []
+    try:
+        await writer.run(migrate)
+        for _ in range(READERS):
+            readers.append(await SqliteThread.open(path, (*_EVERY_CONNECTION, *_READER)))
+    except GatewayError:
+        for thread in (*readers, writer):
+            await thread.close()
+        raise
+    return Database(writer, readers)
+
+
+def schemas() -> list[str]:
+    """Return the steps of the schema, in order: schema/001.sql, schema/002.sql, …"""
+    folder = resources.files("gateway.store") / "schema"
+    return [file.read_text("utf-8") for file in sorted(folder.iterdir(), key=lambda file: file.name)]
+
+
+def migrate(connection: Connection) -> None:
+    """Take the steps a database lacks, each in a transaction with the number of the step."""
+    steps = schemas()
+    done = connection.execute("PRAGMA user_version").fetchone()[0]
+    if done > len(steps):
+        raise StorageFailed(f"the database has schema {done}, made by a newer gateway; this one knows {len(steps)}")
+    for number, sql in enumerate(steps[done:], done + 1):
+        try:
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {sql}\nPRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={number}; COMMIT;"
+            )
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")

@@ -1,0 +1,389 @@
+"""VersionedStore: the Store that keeps versions itself, in a VersionLog and Blobs.
+
+Reading is here. What is more than reading has a file of its own: importing (placing received instances), editing,
+versioned_search.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+from gateway.dicom.matching import Query
+from gateway.errors import GatewayError, Gone, InvalidUpdate, NotFound, StorageFailed, StorageFull
+from gateway.metadata.image_set import ImageSetMetadata, Profile
+from gateway.metadata.organise import identify
+from gateway.store.blobs import Address, Blobs, Pack
+from gateway.store.blobs_folder import BlobsFolder, sync_folder
+from gateway.store.data_folder import FolderLock
+from gateway.store.editing import INSTANCES_ON_LOOP, Editor
+from gateway.store.import_log import ImportLog
+from gateway.store.importing import Arrival, Placing, refused
+from gateway.store.log import Append, CurrentStudy, StoredVersion, StudyChanged, VersionLog
+from gateway.store.log_sqlite import open_log
+from gateway.store.parts import instances_by_uid, join_gzip, unpack_head
+from gateway.store.protocol import (
+    Answer,
+    Datastore,
+    Edit,
+    EditResult,
+    ImageSetSearch,
+    ImageSetSummary,
+    ImageSetVersion,
+    Job,
+    Page,
+    Provenance,
+    ReceivedInstance,
+    StoredInstance,
+    StoredObject,
+    StudyVersion,
+)
+from gateway.store.study_rows import Occasion, joined_summary, member_of, new_study_version
+from gateway.store.versioned_search import Collector, dicom_tags, plan
+
+# How often an append is tried again because somebody else changed the study meanwhile. In one process that happens
+# only where an image set moves into another study: the rest wait for each other.
+TRIES = 8
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _random_id() -> str:
+    return uuid.uuid4().hex
+
+
+async def open_store(
+    folder: Path,
+    *,
+    profile: Profile = "2024-07",
+    record_original_attributes: bool = False,
+    clock: Callable[[], datetime] = _now,
+    new_id: Callable[[], str] = _random_id,
+) -> VersionedStore:
+    """Open the store in a data folder, made if it is not there, with a data store in it.
+
+    Raises AlreadyServed while another gateway has the folder, StorageFailed, StorageFull.
+    """
+    lock = FolderLock(folder)
+    try:
+        blobs = BlobsFolder(folder / "blobs", new_id)
+        log = await open_log(folder / "gateway.db")
+    except GatewayError:
+        lock.release()
+        raise
+    store = VersionedStore(log, blobs, Editor(log, profile, record_original_attributes), clock, new_id, lock.release)
+    try:
+        sync_folder(folder)  # the database's name is durable before anything in it is
+        if not any(datastore.status == "ACTIVE" for datastore in await store.datastores()):
+            await store.create_datastore("default", {}, {})
+    except GatewayError:
+        await store.close()
+        raise
+    return store
+
+
+class VersionedStore:
+    """A Store over a log and blobs. `open_store` makes one; `released` is called when both are closed."""
+
+    def __init__(
+        self,
+        log: VersionLog,
+        blobs: Blobs,
+        editor: Editor,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+        released: Callable[[], None],
+    ) -> None:
+        self._log = log
+        self._blobs = blobs
+        self._editor = editor
+        self._clock = clock
+        self._new_id = new_id
+        self._released = released
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    # -- data stores
+
+    async def create_datastore(
+        self, name: str, properties: Mapping[str, Any], tags: Mapping[str, str], client_token: str | None = None
+    ) -> Datastore:
+        now = self._clock()
+        return await self._log.create_datastore(
+            Datastore(self._new_id(), name, "ACTIVE", now, now, properties, tags), client_token
+        )
+
+    async def datastore(self, datastore_id: str) -> Datastore:
+        for datastore in await self._log.datastores():
+            if datastore.datastore_id == datastore_id:
+                return datastore
+        raise NotFound("data store", datastore_id)
+
+    async def datastores(self) -> list[Datastore]:
+        return await self._log.datastores()
+
+    async def default_datastore(self) -> Datastore:
+        for datastore in await self._log.datastores():
+            if datastore.status == "ACTIVE":
+                return datastore
+        raise NotFound("data store", "for /dicomweb")
+
+    async def delete_datastore(self, datastore_id: str) -> Datastore:
+        return await self._log.delete_datastore(datastore_id, self._clock())
+
+    # -- tags
+
+    async def tags(self, datastore_id: str, image_set_id: str | None = None) -> dict[str, str]:
+        return await self._log.tags(datastore_id, image_set_id)
+
+    async def retag(
+        self,
+        datastore_id: str,
+        image_set_id: str | None = None,
+        *,
+        add: Mapping[str, str] | None = None,
+        remove: Collection[str] = (),
+    ) -> None:
+        await self._log.retag(datastore_id, image_set_id, add or {}, remove)
+
+    # -- storing
+
+    async def new_pack(self) -> Pack:
+        return await self._blobs.new_pack()
+
+    async def store_instances(
+        self, datastore_id: str, received: Sequence[ReceivedInstance], provenance: Provenance
+    ) -> list[StoredInstance]:
+        outcomes: dict[int, StoredInstance] = {}
+        studies: dict[str, list[Arrival]] = {}
+        for place, instance in enumerate(received):
+            try:
+                identity = identify(instance.dataset)
+            except GatewayError as error:
+                outcomes[place] = refused(error)
+            else:
+                studies.setdefault(identity.study_instance_uid, []).append(Arrival(place, identity, instance))
+        for study_instance_uid, arrivals in studies.items():
+            try:
+                outcomes.update(await self._store_study(datastore_id, study_instance_uid, arrivals, provenance))
+            except (StorageFull, StorageFailed, StudyChanged) as error:
+                if not any(outcome.error is None for outcome in outcomes.values()):
+                    raise
+                # Other studies of the request are stored, and the client has to hear of them.
+                outcomes.update({arrival.place: refused(error, arrival.identity) for arrival in arrivals})
+        return [outcomes[place] for place in range(len(received))]
+
+    async def _store_study(
+        self, datastore_id: str, study_instance_uid: str, arrivals: Sequence[Arrival], provenance: Provenance
+    ) -> dict[int, StoredInstance]:
+        occasion = Occasion(self._clock(), "store", provenance)
+        async with self._lock(datastore_id, study_instance_uid):
+            for _ in range(TRIES):
+                try:
+                    return await self._try_to_store(datastore_id, study_instance_uid, arrivals, occasion)
+                except StudyChanged as error:
+                    conflict = error
+            raise conflict
+
+    async def _try_to_store(
+        self, datastore_id: str, study_instance_uid: str, arrivals: Sequence[Arrival], occasion: Occasion
+    ) -> dict[int, StoredInstance]:
+        arriving: dict[str, set[str]] = {}
+        for arrival in arrivals:
+            arriving.setdefault(arrival.identity.series_instance_uid, set()).add(arrival.identity.sop_instance_uid)
+
+        def choose(image_set: ImageSetVersion) -> Collection[str]:
+            return arriving.get(image_set.series_instance_uid, ()) if image_set.state != "DELETED" else ()
+
+        study = await self._log.current_study(datastore_id, study_instance_uid, choose)
+        stored = {
+            image_set.image_set_id: await self._log.objects(
+                datastore_id, image_set.image_set_id, None, choose(image_set.properties)
+            )
+            for image_set in study.image_sets
+            if choose(image_set.properties)
+        }
+        placing = Placing(study, stored, occasion, self._new_id)
+
+        def place() -> tuple[dict[int, StoredInstance], Append | None]:
+            outcomes = placing.place(arrivals)
+            return outcomes, _stored(datastore_id, study, placing, occasion)
+
+        outcomes, append = await asyncio.to_thread(place)
+        if append is not None:
+            await self._log.append(append)
+        return outcomes
+
+    # -- finding
+
+    async def search(self, datastore_id: str, query: Query) -> Page:
+        how = plan(query)
+        by_log = how.complete and query.level != "Instance"  # a candidate is a match, so the log can count and skip
+        collector = Collector(query, how.complete, 0 if by_log else query.offset, query.limit)
+        total = await self._log.find(
+            datastore_id,
+            "study" if query.level == "Study" else "series",
+            how.filters,
+            collector.visit,
+            (query.offset, query.limit) if by_log else None,
+        )
+        return collector.page(total if by_log else collector.found)
+
+    async def search_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[ImageSetSummary]:
+        found = await self._log.find_image_sets(datastore_id, search)
+        return [ImageSetSummary(image_set.properties, dicom_tags(image_set)) for image_set in found]
+
+    async def study(self, datastore_id: str, study_instance_uid: str, version: int | None = None) -> StudyVersion:
+        study = await self._log.study(datastore_id, study_instance_uid, version)
+        if version is None and all(member.state == "DELETED" for member in study.members):
+            raise Gone("study", study_instance_uid)
+        return study
+
+    async def study_versions(self, datastore_id: str, study_instance_uid: str) -> list[StudyVersion]:
+        return await self._log.study_history(datastore_id, study_instance_uid)
+
+    async def studies_of_patient(self, datastore_id: str, patient_id: str) -> list[str]:
+        studies = await self._log.studies_of_patient(datastore_id, patient_id)
+        if not studies:
+            raise NotFound("patient", "with that PatientID")  # an error does not say whom somebody asked for
+        return studies
+
+    # -- reading
+
+    async def image_set(self, datastore_id: str, image_set_id: str, version: int | None = None) -> ImageSetVersion:
+        return (await self._log.read(datastore_id, image_set_id, version)).properties
+
+    async def versions(self, datastore_id: str, image_set_id: str) -> list[ImageSetVersion]:
+        return await self._log.history(datastore_id, image_set_id)
+
+    async def metadata(
+        self,
+        datastore_id: str,
+        image_set_id: str,
+        version: int | None = None,
+        instances: Collection[str] | None = None,
+    ) -> ImageSetMetadata:
+        stored = await self._read(datastore_id, image_set_id, version, instances)
+        parts = list(stored.parts.values())
+        if sum(part.count for part in parts) > INSTANCES_ON_LOOP:
+            found = await asyncio.to_thread(instances_by_uid, parts)
+        else:
+            found = instances_by_uid(parts)
+        if instances is not None:
+            found = {uid: metadata for uid, metadata in found.items() if uid in instances}
+        return ImageSetMetadata(unpack_head(stored.head), found)
+
+    async def metadata_gzip(self, datastore_id: str, image_set_id: str, version: int | None = None) -> bytes:
+        stored = await self._read(datastore_id, image_set_id, version, None)
+        return join_gzip(datastore_id, image_set_id, unpack_head(stored.head), list(stored.parts.values()))
+
+    async def objects(
+        self,
+        datastore_id: str,
+        image_set_id: str,
+        version: int | None = None,
+        instances: Collection[str] | None = None,
+    ) -> dict[str, StoredObject]:
+        return await self._log.objects(datastore_id, image_set_id, version, instances)
+
+    async def bulk_data(self, datastore_id: str, image_set_id: str, uri: str) -> Address:
+        return await self._log.bulk_data(datastore_id, image_set_id, uri)
+
+    async def read(self, address: Address) -> memoryview:
+        return await self._blobs.read(address)
+
+    async def _read(
+        self, datastore_id: str, image_set_id: str, version: int | None, instances: Collection[str] | None
+    ) -> StoredVersion:
+        stored = await self._log.read(datastore_id, image_set_id, version, instances)
+        if stored.properties.state == "DELETED":
+            raise Gone("image set", image_set_id)
+        return stored
+
+    # -- editing
+
+    async def edit(self, edit: Edit) -> EditResult:
+        if not edit.image_sets:
+            raise InvalidUpdate("the edit names no image set")
+        at = self._clock()
+        for _ in range(TRIES):
+            study = await self._log.study_of(edit.datastore_id, edit.image_sets[0].image_set_id)
+            async with self._lock(edit.datastore_id, study):
+                try:
+                    return await self._editor.edit(edit, study, at)
+                except StudyChanged as error:
+                    conflict = error
+        raise conflict
+
+    async def remembered(self, datastore_id: str, key: str, digest: str) -> Answer | None:
+        return await self._log.remembered(datastore_id, key, digest)
+
+    def _lock(self, datastore_id: str, study_instance_uid: str) -> asyncio.Lock:
+        """Return the lock of a study: whoever would conflict waits. What is right is decided by the log's row."""
+        return self._locks.setdefault((datastore_id, study_instance_uid), asyncio.Lock())
+
+    # -- telling
+
+    async def changes(self, datastore_id: str, after: int, limit: int) -> list[ImageSetVersion]:
+        return await self._log.since(datastore_id, after, limit)
+
+    # -- jobs
+
+    async def create_job(
+        self,
+        datastore_id: str,
+        request: Mapping[str, Any],
+        studies: Sequence[str],
+        client_token: str | None = None,
+    ) -> Job:
+        now = self._clock()
+        job = Job(self._new_id(), datastore_id, "SUBMITTED", now, now, request, tuple(studies))
+        return await self._log.create_job(job, client_token)
+
+    async def job_kept_under(self, datastore_id: str, client_token: str) -> Job | None:
+        return await self._log.job_kept_under(datastore_id, client_token)
+
+    async def job(self, datastore_id: str, job_id: str) -> Job:
+        return await self._log.job(datastore_id, job_id)
+
+    async def unfinished_jobs(self) -> list[Job]:
+        return await self._log.unfinished_jobs()
+
+    async def record_job(self, job_id: str, status: str, result: Mapping[str, Any] | None = None) -> Job:
+        return await self._log.record_job(job_id, status, result, self._clock())
+
+    # -- import jobs
+
+    @property
+    def imports(self) -> ImportLog:
+        return self._log.imports
+
+    # -- running
+
+    async def ready(self) -> None:
+        await self._log.ready()
+
+    async def close(self) -> None:
+        try:
+            await self._log.close()
+            await self._blobs.close()
+        finally:
+            self._released()
+
+
+def _stored(datastore_id: str, study: CurrentStudy, placing: Placing, occasion: Occasion) -> Append | None:
+    """Return what a store request appends to a study; None where it changes nothing."""
+    versions = {draft.image_set_id: draft.finish(occasion) for draft in placing.drafts()}
+    if not versions:
+        return None
+    members = [member_of(image_set) for image_set in study.image_sets if image_set.image_set_id not in versions]
+    members += [member_of(version) for version in versions.values()]
+    summary = joined_summary([version.changed for version in versions.values()])
+    new = new_study_version(study.study_instance_uid, study.version, members, occasion, summary)
+    return Append(datastore_id, (new,), tuple(versions.values()), occasion.at)

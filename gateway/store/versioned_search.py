@@ -1,0 +1,216 @@
+"""QIDO-RS over the log: which conditions an index answers, and the rest by reading what the index leaves.
+
+An index narrows and `matches` decides: a filter lets through whatever meets its condition. Where the filters say all
+that the query says, nothing is read but the page.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from gateway.dicom.dataset import Dataset, Element, Tag, in_tag_order
+from gateway.dicom.matching import Condition, Query, decimal, matches_all
+from gateway.errors import Level
+from gateway.metadata.image_set import LevelMetadata
+from gateway.metadata.mapping import to_dataset
+from gateway.store.log import Candidate, Filter, FoundImageSet
+from gateway.store.parts import instance_count, instances_by_uid, unpack_head
+from gateway.store.protocol import Match, Page
+from gateway.store.study_rows import text_of
+
+# PS3.18 Tables 10.6.1-5 and 10.6.3-3 to 10.6.3-5: what QIDO-RS can search for, where the log has an index for it.
+_EQUAL: Mapping[Tag, str] = {
+    "0020000D": "study_instance_uid",
+    "0020000E": "series_instance_uid",
+    "00080018": "sop_instance_uid",
+    "00100020": "patient_id",
+    "00080050": "accession_number",
+    "00200010": "study_id",
+    "00080060": "modality",
+    "00080061": "modalities",
+}
+_NAMES: Mapping[Tag, str] = {"00100010": "patient_name", "00080090": "referring_physician_name"}
+_STUDY_DATE: Tag = "00080020"
+
+# Which of these a row of the level has.
+_OF_SERIES = frozenset({"series_instance_uid", "modality"})
+_OF_INSTANCE = frozenset({"sop_instance_uid"})
+
+# PS3.18 Table 10.6.1-5 searches series by PerformedProcedureStepStartDate and -Time, which HealthImaging keeps with the
+# instances. Reading one costs, so that it is done only for a query that asks for them.
+FROM_INSTANCES = frozenset({"00400244", "00400245"})
+
+_DATE = re.compile(r"[0-9]{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a query is answered. complete: the filters say all of it."""
+
+    filters: tuple[Filter, ...]
+    complete: bool
+
+
+def plan(query: Query) -> Plan:
+    """Return the filters for a query's conditions, each field once: a second one is left to `matches`."""
+    filters: dict[str, Filter] = {}
+    complete = True
+    for condition in query.conditions:
+        one = _filter(query, condition)
+        if one is None or one.field in filters:
+            complete = False
+        else:
+            filters[one.field] = one
+            complete = complete and one.kind != "prefix" and one.field not in _OF_INSTANCE
+    return Plan(tuple(filters.values()), complete)
+
+
+def _filter(query: Query, condition: Condition) -> Filter | None:
+    """Return a filter that lets through whatever meets the condition; None where no index helps."""
+    if len(condition.path) > 1:
+        return None
+    tag = condition.path[0]
+    if tag in _NAMES:
+        return _name_filter(_NAMES[tag], condition)
+    if tag == _STUDY_DATE:
+        return _date_filter(condition)
+    name = _EQUAL.get(tag)
+    below = {"Study": _OF_SERIES | _OF_INSTANCE, "Series": _OF_INSTANCE, "Instance": frozenset[str]()}[query.level]
+    if name is None or name in below or condition.kind not in ("single", "uids"):
+        return None
+    return Filter(name, "equal", tuple(value.strip(" ") for value in condition.values))
+
+
+def _name_filter(name: str, condition: Condition) -> Filter | None:
+    """Return a filter by how a name begins. A search for several component groups at once has none."""
+    if condition.kind not in ("single", "wildcard") or "=" in condition.values[0]:
+        return None
+    asked = unicodedata.normalize("NFC", condition.values[0]).casefold().strip(" ").rstrip("^ ")
+    prefix = re.split(r"[*?]", asked, maxsplit=1)[0] if condition.kind == "wildcard" else asked
+    return Filter(name, "prefix", (prefix,)) if prefix else None
+
+
+def _date_filter(condition: Condition) -> Filter | None:
+    if condition.kind == "range":
+        return Filter("study_date", "between", condition.values)
+    if condition.kind == "single" and _DATE.fullmatch(condition.values[0]):
+        return Filter("study_date", "equal", condition.values)
+    return None
+
+
+@dataclass(slots=True)
+class Collector:
+    """Takes candidates as the log finds them, and keeps the matches of one page. Runs on the log's thread.
+
+    skip: how many matches come before the page. With a complete plan, the log skips and the collector does not.
+    """
+
+    query: Query
+    complete: bool
+    skip: int
+    limit: int | None
+    matches: list[Match] = field(default_factory=list)
+    found: int = 0
+
+    def visit(self, candidate: Candidate) -> None:
+        """Keep what matches of a study or series."""
+        if self.query.level == "Instance":
+            self._visit_instances(candidate)
+            return
+        head = unpack_head(candidate.head)
+        levels = [head.patient, head.study] if self.query.level == "Study" else [head.patient, head.study, head.series]
+        dataset = in_tag_order({**to_dataset(*levels), **computed(self.query.level, candidate)})
+        series = None if self.query.level == "Study" else head.series_instance_uid
+        if series is not None and any(path[0] in FROM_INSTANCES for path in self.query.include):
+            dataset = in_tag_order({**dataset, **self._from_first_instance(candidate)})
+        if self.complete or matches_all(dataset, self.query.conditions):
+            self._keep(Match(candidate.study_instance_uid, series, None, dataset))
+
+    def _visit_instances(self, candidate: Candidate) -> None:
+        count = instance_count(candidate.manifest)
+        if self.complete and (self.found + count <= self.skip or self._full):
+            self.found += count
+            return
+        head = unpack_head(candidate.head)
+        above = {**to_dataset(head.patient, head.study, head.series), **computed("Instance", candidate)}
+        for uid, instance in self._instances(candidate):
+            dataset = in_tag_order({**above, **to_dataset(instance)})
+            if self.complete or matches_all(dataset, self.query.conditions):
+                self._keep(Match(candidate.study_instance_uid, head.series_instance_uid, uid, dataset))
+
+    def _instances(self, candidate: Candidate) -> Iterator[tuple[str, LevelMetadata]]:
+        """Yield the instances of a series part by part: never more than a part of them in memory."""
+        for part in candidate.manifest:
+            if part.number:
+                yield from instances_by_uid(candidate.parts([part.number])).items()
+
+    def _from_first_instance(self, candidate: Candidate) -> Dataset:
+        """Return what a search for series takes from an instance, all of a series being alike there."""
+        for _, instance in self._instances(candidate):
+            return {tag: element for tag, element in to_dataset(instance).items() if tag in FROM_INSTANCES}
+        return {}
+
+    @property
+    def _full(self) -> bool:
+        return self.limit is not None and len(self.matches) >= self.limit
+
+    def _keep(self, match: Match) -> None:
+        self.found += 1
+        if self.found > self.skip and not self._full:
+            self.matches.append(match)
+
+    def page(self, total: int) -> Page:
+        """Return the page, given how many matches there are in all."""
+        return Page(tuple(self.matches), max(0, total - self.query.offset - len(self.matches)))
+
+
+def computed(level: str, candidate: Candidate) -> Dataset:
+    """Return the attributes that a search adds to what is stored (PS3.18 Tables 10.6.3-3 to 10.6.3-5)."""
+    dataset = {
+        "00080056": Element("CS", ("ONLINE",)),  # InstanceAvailability
+        "00080061": Element("CS", candidate.modalities),  # ModalitiesInStudy
+        "00080062": Element("UI", candidate.sop_classes),  # SOPClassesInStudy
+        "00201206": Element("IS", (str(candidate.series_count),)),  # NumberOfStudyRelatedSeries
+        "00201208": Element("IS", (str(candidate.instance_count),)),  # NumberOfStudyRelatedInstances
+    }
+    if level != "Study":
+        # NumberOfSeriesRelatedInstances
+        dataset["00201209"] = Element("IS", (str(instance_count(candidate.manifest)),))
+    return dataset
+
+
+# -- SearchImageSets
+
+# DICOMTags, by HealthImaging's names (botocore's model of SearchImageSets); numbers where it has numbers.
+_TAGS: tuple[tuple[str, Level, str], ...] = (
+    ("DICOMPatientId", "Patient", "PatientID"),
+    ("DICOMPatientName", "Patient", "PatientName"),
+    ("DICOMPatientBirthDate", "Patient", "PatientBirthDate"),
+    ("DICOMPatientSex", "Patient", "PatientSex"),
+    ("DICOMStudyInstanceUID", "Study", "StudyInstanceUID"),
+    ("DICOMStudyId", "Study", "StudyID"),
+    ("DICOMStudyDescription", "Study", "StudyDescription"),
+    ("DICOMAccessionNumber", "Study", "AccessionNumber"),
+    ("DICOMStudyDate", "Study", "StudyDate"),
+    ("DICOMStudyTime", "Study", "StudyTime"),
+    ("DICOMSeriesInstanceUID", "Series", "SeriesInstanceUID"),
+    ("DICOMSeriesModality", "Series", "Modality"),
+    ("DICOMSeriesBodyPart", "Series", "BodyPartExamined"),
+)
+
+
+def dicom_tags(found: FoundImageSet) -> dict[str, str | int]:
+    """Return the DICOMTags of a SearchImageSets match, those that are not empty."""
+    head = unpack_head(found.head)
+    texts = {name: text_of(head.level(level), keyword) for name, level, keyword in _TAGS}
+    tags: dict[str, str | int] = {name: text for name, text in texts.items() if text}
+    number = decimal(text_of(head.series, "SeriesNumber"))
+    # HealthImaging's range, an integer of 32 bits; and int() of "1E999999999" would take all memory.
+    if number is not None and -(2**31) <= number < 2**31:
+        tags["DICOMSeriesNumber"] = int(number)
+    tags["DICOMNumberOfStudyRelatedSeries"] = found.series_count
+    tags["DICOMNumberOfStudyRelatedInstances"] = found.instance_count
+    return tags

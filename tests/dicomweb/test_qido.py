@@ -1,0 +1,337 @@
+"""Search: PS3.18 section 10.6. Q1 to Q17 are lines of a checklist."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pydicom
+import pytest
+from dicomweb_client import DICOMwebClient
+
+from gateway.store.protocol import Store
+from tests.conftest import Server
+from tests.dicomweb.wire import patched, stored, value, values
+from tests.samples import ct_series, ct_study, instance, sample
+
+# Two studies of one patient: the first has two series, of two instances and of one.
+A, B = "1.2.3.1", "1.2.3.2"
+ROOT = "http://gateway.test/dicomweb"
+OHIF = "application/dicom+json, multipart/related; type=application/octet-stream; transfer-syntax=*"
+
+
+@pytest.fixture
+async def filled(client: httpx.AsyncClient) -> httpx.AsyncClient:
+    """A client of a gateway that has the two studies."""
+    await stored(
+        client,
+        instance(study=A, StudyDescription="CT Head", StudyDate="20040119", AccessionNumber="A1"),
+        instance(study=A, StudyDescription="CT Head", StudyDate="20040119", AccessionNumber="A1", instance_number=2),
+        instance(study=A, StudyDescription="CT Head", StudyDate="20040119", AccessionNumber="A1", series=f"{A}.7"),
+    )
+    await stored(client, instance(study=B, StudyDescription="CT Neck", StudyDate="20050601", StudyTime="1030"))
+    return client
+
+
+async def search(client: httpx.AsyncClient, query: str, **headers: str) -> list[dict[str, Any]]:
+    """Return the results of a search, none for 204."""
+    response = await client.get(f"/dicomweb{query}", headers=headers)
+    assert response.status_code in (200, 204), response.text
+    found: list[dict[str, Any]] = response.json() if response.status_code == 200 else []
+    return found
+
+
+def uids(results: list[dict[str, Any]], tag: str = "0020000D") -> list[str]:
+    """Return each result's UID."""
+    return [value(result, tag) for result in results]
+
+
+# -- results
+
+
+async def test_a_study_has_what_the_standard_says(filled: httpx.AsyncClient) -> None:
+    """Q14, Q15: Table 10.6.3-3 and nothing else, empty where there is no value, in ascending order of tags."""
+    [study] = await search(filled, f"/studies?StudyInstanceUID={A}")
+
+    assert list(study) == sorted(study)
+    assert study == {
+        "00080005": {"vr": "CS", "Value": ["ISO_IR 192"]},
+        "00080020": {"vr": "DA", "Value": ["20040119"]},
+        "00080030": {"vr": "TM", "Value": ["072730"]},
+        "00080050": {"vr": "SH", "Value": ["A1"]},
+        "00080056": {"vr": "CS", "Value": ["ONLINE"]},
+        "00080061": {"vr": "CS", "Value": ["CT"]},
+        "00080090": {"vr": "PN"},
+        "00081190": {"vr": "UR", "Value": [f"{ROOT}/studies/{A}"]},
+        "00100010": {"vr": "PN", "Value": [{"Alphabetic": "CompressedSamples^CT1"}]},
+        "00100020": {"vr": "LO", "Value": ["1CT1"]},
+        "00100030": {"vr": "DA"},
+        "00100040": {"vr": "CS", "Value": ["O"]},
+        "0020000D": {"vr": "UI", "Value": [A]},
+        "00200010": {"vr": "SH", "Value": ["1CT1"]},
+        "00201206": {"vr": "IS", "Value": [2]},
+        "00201208": {"vr": "IS", "Value": [3]},
+    }
+
+
+async def test_a_series_has_what_the_standard_says(filled: httpx.AsyncClient) -> None:
+    """Q14: Table 10.6.3-4, with the study's UID."""
+    [series, _] = await search(filled, f"/studies/{A}/series")
+
+    assert list(series) == "00080005 00080060 00081190 0020000D 0020000E 00200011 00201209".split()
+    assert value(series, "00080060") == "CT" and value(series, "00201209") == 2
+    assert value(series, "00081190") == f"{ROOT}/studies/{A}/series/{A}.1"
+
+
+async def test_an_instance_has_what_the_standard_says(filled: httpx.AsyncClient) -> None:
+    """Q14: Table 10.6.3-5, with the UIDs above it. NumberOfFrames, which a CT image has not, is left out."""
+    [first, _] = await search(filled, f"/studies/{A}/series/{A}.1/instances")
+
+    assert list(first) == (
+        "00080005 00080016 00080018 00080056 00080201 00081190 0020000D 0020000E 00200013 "
+        "00280010 00280011 00280100".split()
+    )
+    assert value(first, "00081190") == f"{ROOT}/studies/{A}/series/{A}.1/instances/{A}.1.1"
+    assert (value(first, "00280010"), value(first, "00280100")) == (128, 16)
+
+
+# Path, and the SOP or Series or Study Instance UIDs it finds.
+PATHS = [
+    ("/studies", "0020000D", {A, B}),
+    ("/series", "0020000E", {f"{A}.1", f"{A}.7", f"{B}.1"}),
+    ("/instances", "00080018", {f"{A}.1.1", f"{A}.1.2", f"{A}.7.1", f"{B}.1.1"}),
+    (f"/studies/{A}/series", "0020000E", {f"{A}.1", f"{A}.7"}),
+    (f"/studies/{A}/instances", "00080018", {f"{A}.1.1", f"{A}.1.2", f"{A}.7.1"}),
+    (f"/studies/{A}/series/{A}.1/instances", "00080018", {f"{A}.1.1", f"{A}.1.2"}),
+    (f"/studies/{B}/series/{A}.1/instances", "00080018", set()),
+]
+
+
+@pytest.mark.parametrize(("path", "tag", "expected"), PATHS)
+async def test_six_paths_search_three_levels(
+    filled: httpx.AsyncClient, path: str, tag: str, expected: set[str]
+) -> None:
+    """Q1: a UID in the path narrows."""
+    assert set(uids(await search(filled, path), tag)) == expected
+
+
+async def test_results_below_no_study_describe_the_study(filled: httpx.AsyncClient) -> None:
+    """PS3.18 10.6.3.3: what the path does not name, the result does."""
+    [series] = await search(filled, f"/series?SeriesInstanceUID={A}.7")
+
+    assert value(series, "00100020") == "1CT1" and value(series, "00201206") == 2
+
+
+# -- matching
+
+QUERIES = [
+    ("PatientID=1CT1", {A, B}),
+    ("00100020=1CT1", {A, B}),
+    ("PatientID=1ct1", set()),
+    ("PatientName=compressedsamples*", {A, B}),
+    ("PatientName=CT1&fuzzymatching=true", {A, B}),
+    ("AccessionNumber=A1", {A}),
+    ("AccessionNumber=A?", {A}),
+    ('AccessionNumber=""&emptyvaluematching=true', {B}),
+    ("StudyDate=20040119", {A}),
+    ("StudyDate=20040101-20041231", {A}),
+    ("StudyDate=20050101-", {B}),
+    ("StudyDate=-20050101", {A}),
+    ("StudyTime=1000-1100", {B}),
+    ("StudyTime=10", {B}),
+    ("ModalitiesInStudy=CT", {A, B}),
+    ("ModalitiesInStudy=MR", set()),
+    ("NumberOfStudyRelatedInstances=3", {A}),
+    (f"StudyInstanceUID={A},{B},1.9", {A, B}),
+    (f"StudyInstanceUID={A}%5C{B}", {A, B}),
+    (f"StudyInstanceUID={A}&StudyInstanceUID={B}", {A, B}),
+    ("StudyDescription=CT%20Neck", {B}),
+    ("StudyDescription=%25", set()),
+    ("StudyDescription=*%20H*&PatientID=1CT1", {A}),
+    ("StudyDescription=' OR 1=1--", set()),
+]
+
+
+@pytest.mark.parametrize(("query", "expected"), QUERIES)
+async def test_studies_are_found_by(filled: httpx.AsyncClient, query: str, expected: set[str]) -> None:
+    """Q3, Q7 to Q11, Q13, T70: every kind of matching, over HTTP and through the Store."""
+    assert set(uids(await search(filled, f"/studies?{query}"))) == expected
+
+
+async def test_instances_are_found_by_what_only_they_have(filled: httpx.AsyncClient) -> None:
+    """Q13: InstanceNumber, and any other attribute, private ones included (CT_small has GE's)."""
+    found = await search(filled, f"/studies/{A}/instances?InstanceNumber=2")
+    private = await search(
+        filled, f"/studies/{A}/instances?00091001=GE_GENESIS_FF&InstanceNumber=2&includefield=00091001"
+    )
+
+    assert uids(found, "00080018") == [f"{A}.1.2"]
+    assert values(private[0], "00091001") == ["GE_GENESIS_FF"]
+
+
+async def test_series_are_found_by_when_they_were_performed(client: httpx.AsyncClient) -> None:
+    """Q13: PerformedProcedureStepStartDate, which HealthImaging keeps with the instances."""
+    await stored(client, instance(study=A, PerformedProcedureStepStartDate="20040119"))
+    await stored(client, instance(study=B, PerformedProcedureStepStartDate="20050601"))
+
+    [series] = await search(client, "/series?PerformedProcedureStepStartDate=20050101-")
+
+    assert (value(series, "0020000D"), value(series, "00400244")) == (B, "20050601")
+
+
+async def test_an_edit_is_found_at_once(filled: httpx.AsyncClient) -> None:
+    """A search after the answer to an edit finds the new value and no longer the old one."""
+    await patched(filled, f"/dicomweb/studies/{A}", {"00081030": {"vr": "LO", "Value": ["CT Kopf"]}})
+
+    assert uids(await search(filled, "/studies?StudyDescription=CT%20Kopf")) == [A]
+    assert await search(filled, "/studies?StudyDescription=CT%20Head") == []
+
+
+# -- includefield
+
+
+async def test_includefield_adds_attributes(filled: httpx.AsyncClient) -> None:
+    """Q12: by keyword and tag; an attribute that is matched is returned as well, one of a lower level is not."""
+    query = "StudyDescription=CT%20H*&includefield=00081080&includefield=PatientAge,SeriesDescription"
+
+    [study] = await search(filled, f"/studies?{query}")
+
+    assert value(study, "00081030") == "CT Head" and value(study, "00101010") == "000Y"
+    assert "0008103E" not in study
+
+
+async def test_includefield_all_gives_the_whole_level(filled: httpx.AsyncClient) -> None:
+    """Q12: and the levels above it; of an instance, without its pixels and file meta information."""
+    [study] = await search(filled, f"/studies?includefield=all&StudyInstanceUID={A}")
+    [instance, *_] = await search(filled, f"/studies/{A}/instances?includefield=all")
+
+    assert {"00081030", "00101010", "00101030"} <= study.keys() and "00080060" not in study
+    assert {"00081030", "00080060", "00091001", "00280030"} <= instance.keys()
+    assert not {tag for tag in instance if tag.startswith(("0002", "7FE0"))}
+
+
+async def test_includefield_of_a_path_gives_that_of_each_item(client: httpx.AsyncClient) -> None:
+    """Q12: only the attribute named, in the sequence it lies in."""
+    request = pydicom.Dataset()
+    request.RequestedProcedureID, request.ScheduledProcedureStepID = "P1", "S1"
+    await stored(client, instance(study=A, ReferencedStudySequence=[request]))
+
+    [study] = await search(client, "/studies?includefield=ReferencedStudySequence.RequestedProcedureID")
+
+    assert values(study, "00081110") == [{"00401001": {"vr": "SH", "Value": ["P1"]}}]
+
+
+# -- paging
+
+
+async def test_pages_follow_each_other(filled: httpx.AsyncClient) -> None:
+    """Q5: limit and offset walk through all results, each once, and Warning 299 says how many more there are."""
+    pages = [await filled.get(f"/dicomweb/instances?limit=1&offset={offset}") for offset in range(5)]
+
+    assert [page.status_code for page in pages] == [200, 200, 200, 200, 204]
+    assert len({value(page.json()[0], "00080018") for page in pages[:4]}) == 4
+    assert pages[0].headers["warning"] == f'299 {ROOT}: "There are 3 additional results that can be requested"'
+    assert "warning" not in pages[3].headers
+
+
+@pytest.mark.parametrize("query", ["limit=0", "offset=1000000000000000000", "PatientID=nobody"])
+async def test_no_result_is_204(filled: httpx.AsyncClient, query: str) -> None:
+    """Q5, T69: no body, whatever the reason."""
+    response = await filled.get(f"/dicomweb/studies?{query}")
+
+    assert (response.status_code, response.content) == (204, b"")
+
+
+# -- bad queries
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("limit=abc", "limit"),
+        ("limit=-1", "limit"),
+        ("StudyDate=yesterday", "StudyDate"),
+        ("fuzzymatching=1", "fuzzymatching"),
+    ],
+)
+async def test_a_bad_value_is_a_bad_request(filled: httpx.AsyncClient, query: str, parameter: str) -> None:
+    """Q4, Q17: the problem names the parameter."""
+    response = await filled.get(f"/dicomweb/studies?{query}")
+
+    assert response.status_code == 400 and response.json()["parameter"] == parameter
+
+
+async def test_a_path_that_is_no_uid_is_a_bad_request(client: httpx.AsyncClient) -> None:
+    """T58."""
+    assert (await client.get("/dicomweb/studies/1.2%27/series")).status_code == 400
+
+
+async def test_a_filter_that_is_not_supported_warns(filled: httpx.AsyncClient) -> None:
+    """Q4: it is ignored, as the standard says, and the client is told, for it now sees more than it asked for."""
+    response = await filled.get("/dicomweb/studies?PatientNmae=Doe&orderby=x")
+
+    assert response.status_code == 200 and len(response.json()) == 2
+    assert response.headers.get_list("warning") == [
+        f'299 {ROOT}: "The PatientNmae attribute cannot be matched in this search and was ignored."'
+    ]
+
+
+# -- media types
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("application/dicom+json", "application/dicom+json"),
+        ("application/json", "application/json"),
+        ("application/dicom+json, application/json", "application/dicom+json"),
+        (OHIF, "application/dicom+json"),
+        ("*/*", "application/dicom+json"),
+    ],
+)
+async def test_results_come_in_the_media_type_asked_for(
+    filled: httpx.AsyncClient, accept: str, content_type: str
+) -> None:
+    """N5, N11: one array of JSON, under either name."""
+    response = await filled.get("/dicomweb/studies", headers={"Accept": accept})
+
+    assert response.headers["content-type"] == content_type and len(response.json()) == 2
+
+
+async def test_what_is_not_written_is_not_acceptable(client: httpx.AsyncClient) -> None:
+    """N1, Q17: 406, by header or by query parameter."""
+    assert (await client.get("/dicomweb/studies", headers={"Accept": "text/html"})).status_code == 406
+    assert (await client.get("/dicomweb/studies?accept=text/html", headers={"Accept": "text/css"})).status_code == 406
+
+
+# -- what comes back
+
+
+@pytest.mark.parametrize("path", ["/studies", "/series", "/instances"])
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small.dcm", "test-SR.dcm", "chrH31.dcm", "liver_1frame.dcm"])
+async def test_a_result_posted_back_changes_nothing(
+    client: httpx.AsyncClient, store: Store, datastore_id: str, path: str, name: str
+) -> None:
+    """Clients edit what a search gave them: what it computed, or gave empty, is no edit."""
+    await stored(client, sample(name).read_bytes())
+    results = await client.get(f"/dicomweb{path}")
+
+    response = await client.post(
+        "/dicomweb/studies", content=results.content, headers={"Content-Type": "application/dicom+json"}
+    )
+
+    assert response.status_code == 200, response.text
+    [study] = uids(results.json())
+    assert (await store.study(datastore_id, study)).version == 1
+
+
+def test_dicomweb_client_searches(server: Server) -> None:
+    """dicomweb-client for Python: its filters, fields, limit and offset, at three levels."""
+    client = DICOMwebClient(server.dicomweb)
+    client.store_instances([pydicom.dcmread(pydicom.filebase.DicomBytesIO(file)) for file in ct_study()])
+
+    [study] = client.search_for_studies(search_filters={"PatientID": "98890234"}, fields=["StudyDescription"])
+    series = client.search_for_series(uids([study])[0], limit=1, offset=1)
+    instances = client.search_for_instances(search_filters={"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"})
+
+    assert value(study, "00201206") == 2 and len(series) == 1 and len(instances) == len(ct_series()) + 2

@@ -1,0 +1,139 @@
+"""What every implementation of Blobs promises. A backend's test file subclasses BlobsTests and gives `blobs`."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.errors import NotFound, StorageFailed
+from gateway.store.blobs import Address, Blobs, Pack
+
+
+async def written(blobs: Blobs, *pieces: bytes) -> Pack:
+    """Return a pack with pieces written to it, not committed."""
+    pack = await blobs.new_pack()
+    for piece in pieces:
+        await pack.write(piece)
+    return pack
+
+
+class BlobsTests:
+    async def test_what_was_committed_is_read_back(self, blobs: Blobs) -> None:
+        """The bytes at an address are the bytes that were written there."""
+        pack = await written(blobs, b"first", b"second")
+        await pack.commit()
+
+        assert await blobs.read(Address(pack.name, 0, 5)) == b"first"
+        assert await blobs.read(Address(pack.name, 5, 6)) == b"second"
+        assert await blobs.read(Address(pack.name, 3, 4)) == b"stse"
+
+    async def test_the_size_of_a_pack_is_the_offset_of_the_next_write(self, blobs: Blobs) -> None:
+        """A writer learns from `size` where its bytes will lie."""
+        pack = await blobs.new_pack()
+        assert pack.size == 0
+
+        await pack.write(bytearray(b"abc"))
+        await pack.write(memoryview(b"de"))
+
+        assert pack.size == 5
+        await pack.discard()
+
+    async def test_packs_have_names_of_their_own(self, blobs: Blobs) -> None:
+        """A name is 32 hex digits, and no two packs share one."""
+        packs = [await blobs.new_pack() for _ in range(3)]
+
+        assert len({pack.name for pack in packs}) == 3
+        assert all(len(pack.name) == 32 and int(pack.name, 16) >= 0 for pack in packs)
+        for pack in packs:
+            await pack.discard()
+
+    async def test_bytes_can_be_viewed_before_the_commit(self, blobs: Blobs) -> None:
+        """A STOW request is parsed while it is being stored."""
+        pack = await written(blobs, b"x" * 10_000, b"needle", b"y" * 10)
+
+        assert await pack.view(10_000, 6) == b"needle"
+        await pack.write(b"more")
+        assert await pack.view(10_016, 4) == b"more"
+        await pack.discard()
+
+    async def test_a_view_outlives_the_commit(self, blobs: Blobs) -> None:
+        """What was parsed from a view stays what it was."""
+        pack = await written(blobs, b"abcdef")
+        view = await pack.view(2, 3)
+
+        await pack.commit()
+
+        assert view == b"cde"
+
+    async def test_bytes_not_written_yet_cannot_be_viewed(self, blobs: Blobs) -> None:
+        """A view beyond the end is an error, not zeros."""
+        pack = await written(blobs, b"abc")
+
+        with pytest.raises(StorageFailed):
+            await pack.view(1, 3)
+        await pack.discard()
+
+    async def test_a_discarded_pack_is_forgotten(self, blobs: Blobs) -> None:
+        """Nothing of a request that failed can be read."""
+        pack = await written(blobs, b"abc")
+
+        await pack.discard()
+
+        with pytest.raises(NotFound):
+            await blobs.read(Address(pack.name, 0, 3))
+
+    async def test_a_pack_is_not_readable_before_its_commit(self, blobs: Blobs) -> None:
+        """An address means something only when the bytes are durable."""
+        pack = await written(blobs, b"abc")
+
+        with pytest.raises(NotFound):
+            await blobs.read(Address(pack.name, 0, 3))
+        await pack.discard()
+
+    async def test_discarding_a_committed_pack_does_nothing(self, blobs: Blobs) -> None:
+        """A handler can discard in `finally`, whatever happened before."""
+        pack = await written(blobs, b"abc")
+        await pack.commit()
+
+        await pack.discard()
+
+        assert await blobs.read(Address(pack.name, 0, 3)) == b"abc"
+
+    async def test_committing_twice_does_nothing_more(self, blobs: Blobs) -> None:
+        """The second commit finds everything done."""
+        pack = await written(blobs, b"abc")
+
+        await pack.commit()
+        await pack.commit()
+
+        assert await blobs.read(Address(pack.name, 0, 3)) == b"abc"
+
+    async def test_an_address_beyond_the_end_of_a_pack_is_an_error(self, blobs: Blobs) -> None:
+        """A pack that is shorter than the log says is damage, and said so."""
+        pack = await written(blobs, b"abc")
+        await pack.commit()
+
+        with pytest.raises(StorageFailed):
+            await blobs.read(Address(pack.name, 1, 3))
+
+    @pytest.mark.parametrize("name", ["0" * 32, "../../../../etc/passwd", "", "0" * 31, "A" * 32, "0" * 31 + "/"])
+    async def test_a_pack_that_is_not_there_is_not_found(self, blobs: Blobs, name: str) -> None:
+        """Neither an unknown name nor one that is no name reaches another file."""
+        with pytest.raises(NotFound):
+            await blobs.read(Address(name, 0, 1))
+
+    async def test_nothing_of_a_pack_can_be_read_as_nothing(self, blobs: Blobs) -> None:
+        """An address of length 0 is an empty value."""
+        pack = await written(blobs, b"abc")
+        await pack.commit()
+
+        assert await blobs.read(Address(pack.name, 3, 0)) == b""
+
+    async def test_many_packs_can_be_read_in_turn(self, blobs: Blobs) -> None:
+        """Reading is not bounded by how many packs are kept open."""
+        packs = [await written(blobs, b"%03d" % number) for number in range(80)]
+        for pack in packs:
+            await pack.commit()
+
+        for _ in range(2):
+            for number, pack in enumerate(packs):
+                assert await blobs.read(Address(pack.name, 0, 3)) == b"%03d" % number

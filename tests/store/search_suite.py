@@ -1,0 +1,278 @@
+"""What every implementation of Store promises of its two searches. Part of StoreTests."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from gateway.dicom.matching import Condition, Query, QueryLevel, matches_all
+from gateway.metadata.image_set import Delete, MetadataUpdates
+from gateway.store.protocol import Edit, ImageSetEdit, ImageSetSearch, Match, Store
+from tests.store.received import Sent, sent, store_sent
+
+# Two patients with the same name but for case and a group, dates missing and odd, several series and modalities.
+JAPANESE = "Yamada^Tarou=山田^太郎=やまだ^たろう"
+STUDIES: list[Sent] = [
+    sent("1.1.1.1", "1.1.1", "1.1", StudyDate="20200101", PatientName="Doe^Jane", Modality="CT"),
+    sent("1.1.1.2", "1.1.1", "1.1", StudyDate="20200101", PatientName="Doe^Jane", Modality="CT", InstanceNumber="2"),
+    sent("1.1.2.1", "1.1.2", "1.1", StudyDate="20200101", PatientName="Doe^Jane", Modality="SR", SeriesNumber="2"),
+    sent("1.2.1.1", "1.2.1", "1.2", StudyDate="20200301", PatientName="DOE^JANE^^", PatientID="P2", Modality="MR"),
+    sent(
+        "1.3.1.1",
+        "1.3.1",
+        "1.3",
+        StudyDate="20200201",
+        PatientName="Yamada^Tarou=山田^太郎=やまだ^たろう",
+        PatientID="P3",
+    ),
+    sent("1.4.1.1", "1.4.1", "1.4", StudyDate="", PatientName="", PatientID="P4", AccessionNumber="A4"),
+    sent("1.5.1.1", "1.5.1", "1.5", StudyDate="2020.02", PatientName="Dörte", PatientID="P 5", StudyID="S5"),
+    sent("1.6.1.1", "1.6.1", "1.6", StudyDate="20200201", PatientName="Doe", PatientID="p1", StudyTime="1200"),
+]
+ORDER = ["1.2", "1.6", "1.3", "1.1", "1.5", "1.4"]
+
+PATIENT_NAME, PATIENT_ID, STUDY_DATE = ("00100010",), ("00100020",), ("00080020",)
+STUDY_UID, SERIES_UID, INSTANCE_UID = ("0020000D",), ("0020000E",), ("00080018",)
+MODALITIES, MODALITY = ("00080061",), ("00080060",)
+
+# A condition, and the studies that meet it, in the order of an answer.
+STUDY_CONDITIONS: dict[str, tuple[Condition, list[str]]] = {
+    "one UID": (Condition(STUDY_UID, "UI", "uids", ("1.3",)), ["1.3"]),
+    "UIDs": (Condition(STUDY_UID, "UI", "uids", ("1.1", "1.2", "9.9")), ["1.2", "1.1"]),
+    "PatientID": (Condition(PATIENT_ID, "LO", "single", ("P1",)), ["1.1"]),
+    "PatientID with a space": (Condition(PATIENT_ID, "LO", "single", ("P 5",)), ["1.5"]),
+    "PatientID wildcard": (Condition(PATIENT_ID, "LO", "wildcard", ("P?",)), ["1.2", "1.3", "1.1", "1.4"]),
+    "AccessionNumber": (Condition(("00080050",), "SH", "single", ("A4",)), ["1.4"]),
+    "StudyID": (Condition(("00200010",), "SH", "single", ("S5",)), ["1.5"]),
+    "day": (Condition(STUDY_DATE, "DA", "single", ("20200201",)), ["1.6", "1.3"]),
+    "days": (Condition(STUDY_DATE, "DA", "range", ("20200101", "20200201")), ["1.6", "1.3", "1.1"]),
+    "from a day on": (Condition(STUDY_DATE, "DA", "range", ("20200202", "")), ["1.2"]),
+    "up to a day": (Condition(STUDY_DATE, "DA", "range", ("", "20200131")), ["1.1"]),
+    "no StudyDate": (Condition(STUDY_DATE, "DA", "empty"), ["1.4"]),
+    "time": (Condition(("00080030",), "TM", "range", ("110000.000000", "130000.000000")), ["1.6"]),
+    "name": (Condition(PATIENT_NAME, "PN", "single", ("doe^jane",)), ["1.2", "1.1"]),
+    "name wildcard": (Condition(PATIENT_NAME, "PN", "wildcard", ("Doe*",)), ["1.2", "1.6", "1.1"]),
+    "name wildcard inside": (Condition(PATIENT_NAME, "PN", "wildcard", ("*jane",)), ["1.2", "1.1"]),
+    "name with an empty component": (Condition(PATIENT_NAME, "PN", "wildcard", ("doe^jane^*",)), ["1.2"]),
+    "ideographic name": (Condition(PATIENT_NAME, "PN", "wildcard", ("山田*",)), ["1.3"]),
+    "phonetic name": (Condition(PATIENT_NAME, "PN", "single", ("やまだ^たろう",)), ["1.3"]),
+    "fuzzy name": (Condition(PATIENT_NAME, "PN", "fuzzy", ("dorte",)), ["1.5"]),
+    "no name": (Condition(PATIENT_NAME, "PN", "empty"), ["1.4"]),
+    "referring physician": (Condition(("00080090",), "PN", "wildcard", ("curie*",)), ORDER),
+    "modality": (Condition(MODALITIES, "CS", "single", ("SR",)), ["1.1"]),
+    "modality wildcard": (Condition(MODALITIES, "CS", "wildcard", ("?R",)), ["1.2", "1.1"]),
+    "number of series": (Condition(("00201206",), "IS", "single", ("2",)), ["1.1"]),
+    "an attribute nobody has": (Condition(("00081030",), "LO", "single", ("x",)), []),
+}
+
+
+class SearchTests:
+    @pytest.fixture
+    async def filled(self, store: Store, datastore_id: str) -> Store:
+        for one in STUDIES:
+            [outcome] = await store_sent(store, datastore_id, [one])
+            assert outcome.error is None and outcome.is_primary
+        return store
+
+    @pytest.mark.parametrize("name", STUDY_CONDITIONS)
+    async def test_studies_are_found_by(self, filled: Store, datastore_id: str, name: str) -> None:
+        """What meets the condition, newest first, and no more."""
+        condition, expected = STUDY_CONDITIONS[name]
+
+        page = await filled.search(datastore_id, Query("Study", (condition,)))
+
+        assert [match.study_instance_uid for match in page.matches] == expected
+        assert page.remaining == 0
+
+    @pytest.mark.parametrize("level", ["Study", "Series", "Instance"])
+    @pytest.mark.parametrize("name", STUDY_CONDITIONS)
+    async def test_an_index_answers_as_matching_does(
+        self, filled: Store, datastore_id: str, name: str, level: QueryLevel
+    ) -> None:
+        """A search is what is left of everything when `matches` has looked at it, at each level."""
+        condition, _ = STUDY_CONDITIONS[name]
+        everything = (await filled.search(datastore_id, Query(level))).matches
+
+        page = await filled.search(datastore_id, Query(level, (condition,)))
+
+        assert page.matches == tuple(match for match in everything if matches_all(match.dataset, (condition,)))
+
+    @pytest.mark.parametrize(
+        ("level", "conditions", "expected"),
+        [
+            ("Series", [Condition(MODALITY, "CS", "single", ("SR",))], ["1.1.2"]),
+            ("Series", [Condition(SERIES_UID, "UI", "uids", ("1.1.1", "1.2.1"))], ["1.2.1", "1.1.1"]),
+            ("Series", [Condition(STUDY_UID, "UI", "uids", ("1.1",))], ["1.1.1", "1.1.2"]),
+            ("Series", [Condition(("00200011",), "IS", "single", ("2",))], ["1.1.2"]),
+            ("Series", [Condition(MODALITIES, "CS", "single", ("SR",))], ["1.1.1", "1.1.2"]),
+            ("Instance", [Condition(INSTANCE_UID, "UI", "uids", ("1.1.1.2",))], ["1.1.1.2"]),
+            ("Instance", [Condition(SERIES_UID, "UI", "uids", ("1.1.1",))], ["1.1.1.1", "1.1.1.2"]),
+            ("Instance", [Condition(("00200013",), "IS", "single", ("2",))], ["1.1.1.2"]),
+            (
+                "Instance",
+                [Condition(STUDY_UID, "UI", "uids", ("1.1",)), Condition(MODALITY, "CS", "single", ("CT",))],
+                ["1.1.1.1", "1.1.1.2"],
+            ),
+        ],
+    )
+    async def test_series_and_instances_are_found(
+        self, filled: Store, datastore_id: str, level: QueryLevel, conditions: list[Condition], expected: list[str]
+    ) -> None:
+        """By their own attributes and by those of the levels above."""
+        page = await filled.search(datastore_id, Query(level, tuple(conditions)))
+
+        assert [_uid(match) for match in page.matches] == expected
+
+    @pytest.mark.parametrize("level", ["Study", "Series", "Instance"])
+    @pytest.mark.parametrize(
+        "conditions",
+        [(), (Condition(PATIENT_NAME, "PN", "wildcard", ("*",)),), (Condition(STUDY_DATE, "DA", "range", ("2", "")),)],
+        ids=["all", "read", "indexed"],
+    )
+    async def test_pages_are_exact(
+        self, filled: Store, datastore_id: str, level: QueryLevel, conditions: tuple[Condition, ...]
+    ) -> None:
+        """Pages of any size join into the whole answer, and each says how many matches come after it."""
+        whole = (await filled.search(datastore_id, Query(level, conditions))).matches
+        assert len(whole) > 3
+
+        for size in (1, 2, len(whole)):
+            joined: list[Match] = []
+            while True:
+                page = await filled.search(datastore_id, Query(level, conditions, limit=size, offset=len(joined)))
+                joined += page.matches
+                assert page.remaining == len(whole) - len(joined)
+                if not page.remaining:
+                    break
+            assert tuple(joined) == whole
+        beyond = await filled.search(datastore_id, Query(level, conditions, limit=5, offset=100))
+        assert (beyond.matches, beyond.remaining) == ((), 0)
+
+    async def test_a_match_has_its_level_and_those_above(self, filled: Store, datastore_id: str) -> None:
+        """With what PS3.18 Tables 10.6.3-3 to 10.6.3-5 add, in ascending order of tags."""
+        condition = Condition(STUDY_UID, "UI", "uids", ("1.1",))
+
+        [study] = (await filled.search(datastore_id, Query("Study", (condition,)))).matches
+        first, second = (await filled.search(datastore_id, Query("Series", (condition,)))).matches
+        instance = (await filled.search(datastore_id, Query("Instance", (condition,)))).matches[1]
+
+        assert {
+            tag: study.dataset[tag].values for tag in ("00080056", "00080061", "00080062", "00201206", "00201208")
+        } == {
+            "00080056": ("ONLINE",),
+            "00080061": ("CT", "SR"),
+            "00080062": ("1.2.840.10008.5.1.4.1.1.2",),
+            "00201206": ("2",),
+            "00201208": ("3",),
+        }
+        assert [one.dataset["00201209"].values for one in (first, second)] == [("2",), ("1",)]
+        assert ("00080060" in study.dataset, "00080018" in first.dataset) == (False, False)
+        assert instance.dataset["00080018"].values == ("1.1.1.2",)
+        assert instance.dataset["00080060"].values == ("CT",)
+        assert (instance.study_instance_uid, instance.series_instance_uid) == ("1.1", "1.1.1")
+        for match in (study, first, instance):
+            assert list(match.dataset) == sorted(match.dataset)
+
+    async def test_an_edit_is_found_at_once(self, filled: Store, datastore_id: str) -> None:
+        """By the new value and no longer by the old one."""
+        study = await filled.study(datastore_id, "1.3")
+        updates = MetadataUpdates(
+            {
+                "SchemaVersion": 1.1,
+                "Patient": {"DICOM": {"PatientID": "P9", "PatientName": "Roe"}},
+                "Study": {"DICOM": {"StudyDate": "20210101"}},
+            }
+        )
+        await filled.edit(Edit(datastore_id, (ImageSetEdit(study.primary[0].image_set_id, 1, updates),)))
+
+        for old, new in [
+            (Condition(PATIENT_ID, "LO", "single", ("P3",)), Condition(PATIENT_ID, "LO", "single", ("P9",))),
+            (Condition(PATIENT_NAME, "PN", "wildcard", ("山*",)), Condition(PATIENT_NAME, "PN", "single", ("roe",))),
+        ]:
+            assert (await filled.search(datastore_id, Query("Study", (old,)))).matches == ()
+            assert len((await filled.search(datastore_id, Query("Study", (new,)))).matches) == 1
+        newest = (await filled.search(datastore_id, Query("Study"))).matches[0]
+        assert newest.study_instance_uid == "1.3"
+        assert await filled.studies_of_patient(datastore_id, "P9") == ["1.3"]
+
+    async def test_a_series_that_is_deleted_is_not_counted(self, filled: Store, datastore_id: str) -> None:
+        """Modalities and counts are those of what is left."""
+        study = await filled.study(datastore_id, "1.1")
+        await filled.edit(Edit(datastore_id, (ImageSetEdit(study.primary[1].image_set_id, 1, Delete()),)))
+
+        [match] = (
+            await filled.search(datastore_id, Query("Study", (Condition(STUDY_UID, "UI", "uids", ("1.1",)),)))
+        ).matches
+
+        assert [match.dataset[tag].values for tag in ("00080061", "00201206", "00201208")] == [("CT",), ("1",), ("2",)]
+        assert (
+            await filled.search(datastore_id, Query("Study", (Condition(MODALITIES, "CS", "single", ("SR",)),)))
+        ).matches == ()
+
+    # -- SearchImageSets
+
+    @pytest.mark.parametrize(
+        ("search", "expected"),
+        [
+            (ImageSetSearch(equal={"DICOMPatientId": "P1"}), ["1.1.2", "1.1.1"]),
+            (ImageSetSearch(equal={"DICOMAccessionNumber": "A4"}), ["1.4.1"]),
+            (ImageSetSearch(equal={"DICOMStudyId": "S5"}), ["1.5.1"]),
+            (ImageSetSearch(equal={"DICOMStudyInstanceUID": "1.1"}, ascending=True), ["1.1.1", "1.1.2"]),
+            (ImageSetSearch(equal={"DICOMSeriesInstanceUID": "1.3.1"}), ["1.3.1"]),
+            (ImageSetSearch(equal={"isPrimary": False}), []),
+            (
+                ImageSetSearch(
+                    between={"DICOMStudyDateAndTime": ("20200201000000.000000", "20200201110000.000000")},
+                    sort_field="DICOMStudyDateAndTime",
+                ),
+                ["1.3.1"],
+            ),
+            (ImageSetSearch(sort_field="createdAt", ascending=True, limit=2, offset=1), ["1.1.2", "1.2.1"]),
+        ],
+        ids=lambda value: (
+            next(iter([*value.equal, *value.between]), "page") if isinstance(value, ImageSetSearch) else ""
+        ),
+    )
+    async def test_image_sets_are_found_by(
+        self, filled: Store, datastore_id: str, search: ImageSetSearch, expected: list[str]
+    ) -> None:
+        """Each field HealthImaging searches by, in the order asked for."""
+        found = await filled.search_image_sets(datastore_id, search)
+
+        assert [one.version.series_instance_uid for one in found] == expected
+
+    async def test_image_sets_are_found_by_time(self, filled: Store, datastore_id: str) -> None:
+        """Both bounds included."""
+        newest = (await filled.search_image_sets(datastore_id, ImageSetSearch(limit=1)))[0].version
+        at, before = newest.updated_at, newest.updated_at - timedelta(microseconds=1)
+
+        exactly = await filled.search_image_sets(datastore_id, ImageSetSearch(between={"updatedAt": (at, at)}))
+        earlier = await filled.search_image_sets(
+            datastore_id, ImageSetSearch(between={"updatedAt": (at - timedelta(days=1), before)})
+        )
+
+        assert [one.version.image_set_id for one in exactly] == [newest.image_set_id]
+        assert newest.image_set_id not in [one.version.image_set_id for one in earlier]
+        assert len(earlier) == 6
+
+    async def test_a_match_has_the_tags_that_are_not_empty(self, filled: Store, datastore_id: str) -> None:
+        """Spelled as HealthImaging spells them, numbers as numbers."""
+        [found] = await filled.search_image_sets(datastore_id, ImageSetSearch(equal={"DICOMPatientId": "P4"}))
+
+        assert found.tags == {
+            "DICOMPatientId": "P4",
+            "DICOMStudyInstanceUID": "1.4",
+            "DICOMStudyId": "S1",
+            "DICOMAccessionNumber": "A4",
+            "DICOMStudyTime": "072730",
+            "DICOMSeriesInstanceUID": "1.4.1",
+            "DICOMSeriesModality": "CT",
+            "DICOMSeriesNumber": 1,
+            "DICOMNumberOfStudyRelatedSeries": 1,
+            "DICOMNumberOfStudyRelatedInstances": 1,
+        }
+
+
+def _uid(match: Match) -> str | None:
+    return match.sop_instance_uid or match.series_instance_uid

@@ -1,0 +1,92 @@
+"""The log in SQLite: the suite, and what only a file has."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from gateway.store import sqlite_search
+from gateway.store.log import Filter
+from gateway.store.log_sqlite import SqliteLog, open_log
+from gateway.store.protocol import Datastore
+from gateway.store.sqlite_database import Connection
+from tests.store.log_suite import DATASTORE, START, A, LogTests, append_of, new_version
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[SqliteLog]:
+    log = await open_log(tmp_path / "gateway.db")
+    yield log
+    await log.close()
+
+
+class TestSqliteLog(LogTests):
+    """SqliteLog is a VersionLog."""
+
+
+async def test_the_log_survives_reopening(tmp_path: Path) -> None:
+    """What was appended is there after a close, and the database is sound."""
+    log = await open_log(tmp_path / "gateway.db")
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    await log.append(append_of(new_version(A, 1, count=70)))
+    await log.close()
+
+    log = await open_log(tmp_path / "gateway.db")
+    assert (await log.read(DATASTORE, A)).properties.instance_count == 70
+    await log.close()
+    connection = sqlite3.connect(tmp_path / "gateway.db")
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    connection.close()
+
+
+# PS3.18 Table 10.6.1-5, what a search for a study has to support: the index that answers it.
+SEEKS = {
+    "nothing": ([], "study_by_date"),
+    "StudyDate": ([Filter("study_date", "between", ("20040101", "20041231"))], "study_by_date"),
+    "PatientID": ([Filter("patient_id", "equal", ("P1",))], "study_by_patient_id"),
+    "AccessionNumber": ([Filter("accession_number", "equal", ("A1",))], "study_by_accession_number"),
+    "StudyID": ([Filter("study_id", "equal", ("S1",))], "study_by_study_id"),
+    "StudyInstanceUID": ([Filter("study_instance_uid", "equal", ("1.2", "1.3"))], "sqlite_autoindex_study_1"),
+    "ModalitiesInStudy": ([Filter("modalities", "equal", ("CT",))], "study_modality USING PRIMARY KEY"),
+    "PatientName": ([Filter("patient_name", "prefix", ("doe",))], "study_name USING PRIMARY KEY"),
+    "ReferringPhysicianName": ([Filter("referring_physician_name", "prefix", ("d",))], "study_name USING PRIMARY KEY"),
+}
+
+
+def plan_of(connection: Connection, level: Literal["study", "series"], filters: Sequence[Filter]) -> list[str]:
+    """Return SQLite's plan for the statement that walks the candidates."""
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    sqlite_search.find(connection, DATASTORE, level, filters, lambda candidate: None, None)
+    connection.set_trace_callback(None)
+    [statement] = [one for one in statements if "ORDER BY" in one]
+    return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+
+
+@pytest.mark.parametrize("level", ["study", "series"])
+@pytest.mark.parametrize("attribute", SEEKS)
+async def test_a_search_is_an_index_seek(log: SqliteLog, attribute: str, level: Literal["study", "series"]) -> None:
+    """No search for an attribute that QIDO-RS requires reads a table from end to end."""
+    filters, index = SEEKS[attribute]
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+
+    plan = await log.database.read(lambda connection: plan_of(connection, level, filters))
+
+    assert any(index in step for step in plan), plan
+    assert not any(step.startswith("SCAN") for step in plan), plan
+
+
+@pytest.mark.parametrize("attribute", ["nothing", "StudyDate", "PatientID", "AccessionNumber", "ModalitiesInStudy"])
+async def test_the_first_page_is_read_without_sorting(log: SqliteLog, attribute: str) -> None:
+    """The index has the order of the answer, however many studies there are after the page."""
+    filters, _ = SEEKS[attribute]
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+
+    plan = await log.database.read(lambda connection: plan_of(connection, "study", filters))
+
+    assert not any("TEMP B-TREE" in step for step in plan), plan

@@ -1,0 +1,241 @@
+"""The connections of the database: settings, group commit, errors, schema."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import GatewayError, StorageFailed, StorageFull
+from gateway.store.sqlite_database import Connection, Database, SqliteThread, migrate, open_database, schemas
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = await open_database(tmp_path / "gateway.db")
+    await database.write(
+        lambda connection: connection.execute("CREATE TABLE number (n INTEGER PRIMARY KEY)").fetchall()
+    )
+    yield database
+    await database.close()
+
+
+def insert(number: int) -> object:
+    return lambda connection: connection.execute("INSERT INTO number VALUES (?)", (number,)).rowcount
+
+
+def numbers(connection: Connection) -> list[int]:
+    return [n for (n,) in connection.execute("SELECT n FROM number ORDER BY n")]
+
+
+SETTINGS = {
+    "journal_mode": "wal",
+    "synchronous": 2,  # FULL
+    "foreign_keys": 1,
+    "busy_timeout": 5000,
+    "mmap_size": 0,
+    "trusted_schema": 0,
+    "cell_size_check": 1,
+}
+
+
+@pytest.mark.parametrize("pragma", SETTINGS)
+async def test_every_connection_has_the_settings(database: Database, pragma: str) -> None:
+    """Durable, checked, without mmap: on the writer and on each reader."""
+
+    def setting(connection: Connection) -> object:
+        return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+
+    found = [await thread.run(setting) for thread in (database._writer, *database._readers)]
+
+    assert found == [SETTINGS[pragma]] * 3
+
+
+async def test_readers_cannot_write(database: Database) -> None:
+    """One connection writes and checkpoints, the others are told to refuse."""
+    with pytest.raises(StorageFailed):
+        await database.read(insert(1))
+
+    assert await database.read(lambda c: c.execute("PRAGMA wal_autocheckpoint").fetchone()[0]) == 0
+
+
+async def test_a_whole_function_runs_on_the_thread_of_its_connection(database: Database) -> None:
+    """One hop, whatever the function does: the part of aiosqlite that is private still does that."""
+    threads: list[set[str]] = []
+
+    def work(connection: Connection) -> int:
+        threads.append({threading.current_thread().name})
+        return len([connection.execute("SELECT 1") for _ in range(100)])
+
+    assert await database.write(work) == 100
+    assert await database.read(work) == 100
+    assert threads[0] != threads[1] and threading.current_thread().name not in threads[0] | threads[1]
+
+
+async def test_a_written_value_is_read_by_every_reader(database: Database) -> None:
+    """What was acknowledged is seen by whoever asks next."""
+    await database.write(insert(1))
+
+    assert [await database.read(numbers) for _ in range(4)] == [[1]] * 4
+
+
+async def test_writers_that_arrive_together_commit_together(database: Database) -> None:
+    """32 writers share at most four commits."""
+    before = database.commits
+
+    await asyncio.gather(*(database.write(insert(number)) for number in range(32)))
+
+    assert await database.read(numbers) == list(range(32))
+    assert database.commits - before <= 4
+
+
+async def test_a_writer_that_fails_does_not_fail_its_neighbours(database: Database) -> None:
+    """Of 32 writers in one commit, the one that raises leaves nothing, and the others everything."""
+
+    def fail(connection: Connection) -> None:
+        connection.execute("INSERT INTO number VALUES (1000)")
+        raise GatewayError("no")
+
+    works = [fail if number == 7 else insert(number) for number in range(32)]
+    outcomes = await asyncio.gather(*(database.write(work) for work in works), return_exceptions=True)
+
+    assert [isinstance(outcome, GatewayError) for outcome in outcomes] == [number == 7 for number in range(32)]
+    assert await database.read(numbers) == [number for number in range(32) if number != 7]
+
+
+async def test_a_writer_that_breaks_a_key_is_rolled_back(database: Database) -> None:
+    """A constraint of the database is an error of ours, and undoes the writer that broke it."""
+    await database.write(insert(1))
+
+    def work(connection: Connection) -> None:
+        connection.execute("INSERT INTO number VALUES (2)")
+        connection.execute("INSERT INTO number VALUES (1)")
+
+    with pytest.raises(StorageFailed):
+        await database.write(work)
+    assert await database.read(numbers) == [1]
+
+
+async def test_a_cancelled_writer_does_not_stop_the_others(database: Database) -> None:
+    """A client that hangs up is not answered; the rest is."""
+    first = asyncio.create_task(database.write(insert(1)))
+    second = asyncio.create_task(database.write(insert(2)))
+    await asyncio.sleep(0)
+
+    first.cancel()
+
+    assert await second == 1
+    assert 2 in await database.read(numbers)
+
+
+async def test_a_reader_sees_one_state_throughout(database: Database) -> None:
+    """A commit between two statements of a read is not seen by the second."""
+    await database.write(insert(1))
+    reading, written = threading.Event(), threading.Event()
+
+    def work(connection: Connection) -> list[list[int]]:
+        first = numbers(connection)
+        reading.set()
+        assert written.wait(5)
+        return [first, numbers(connection)]
+
+    task = asyncio.create_task(database.read(work))
+    assert await asyncio.to_thread(reading.wait, 5)
+    await database.write(insert(2))
+    written.set()
+
+    assert await task == [[1], [1]]
+
+
+async def test_a_full_disk_is_told_and_reading_goes_on(database: Database) -> None:
+    """SQLITE_FULL fails the writers of that commit, and nobody after it."""
+    await database.write(insert(1))
+    pages = await database._writer.run(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
+    await database._writer.run(lambda c: c.execute(f"PRAGMA max_page_count={pages}").fetchall())
+
+    with pytest.raises(StorageFull):
+        await database.write(lambda c: c.execute("CREATE TABLE big AS SELECT randomblob(1000000)"))
+
+    assert await database.read(numbers) == [1]
+    await database._writer.run(lambda c: c.execute("PRAGMA max_page_count=1000000").fetchall())
+    assert await database.write(insert(2)) == 1
+
+
+async def test_after_a_disk_error_nothing_is_written_any_more(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An fsync that failed may seem to succeed when repeated, so the gateway stops writing instead."""
+
+    async def broken(work: object) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+        raise StorageFailed("the database refused") from error
+
+    monkeypatch.setattr(database._writer, "run", broken)
+    with pytest.raises(StorageFailed):
+        await database.write(insert(1))
+    monkeypatch.undo()
+
+    with pytest.raises(StorageFailed, match="restart"):
+        await database.write(insert(2))
+    assert await database.read(numbers) == []
+
+
+async def test_the_write_ahead_log_is_checkpointed(database: Database, tmp_path: Path) -> None:
+    """Many commits one after the other do not let the log grow without end."""
+    for number in range(600):
+        await database.write(insert(number))
+
+    busy, frames, copied = await database._writer.run(lambda c: c.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone())
+    assert (busy, frames, copied) == (0, frames, frames)
+    assert frames < 600
+
+
+# -- schema
+
+
+async def test_a_new_database_has_the_newest_schema(database: Database) -> None:
+    """user_version counts the steps taken, and the header says whose file it is."""
+    assert await database.read(lambda c: c.execute("PRAGMA user_version").fetchone()[0]) == len(schemas())
+    assert await database.read(lambda c: c.execute("PRAGMA application_id").fetchone()[0]) == 0x44575647
+
+
+async def test_opening_again_takes_no_step_twice(tmp_path: Path) -> None:
+    """The schema of a database in use is left alone."""
+    for _ in range(2):
+        await (await open_database(tmp_path / "gateway.db")).close()
+
+
+async def test_a_database_of_a_newer_gateway_is_refused(tmp_path: Path) -> None:
+    """An older gateway does not guess what a newer one meant."""
+    thread = await SqliteThread.open(tmp_path / "gateway.db", ["PRAGMA user_version=999"])
+    await thread.close()
+
+    with pytest.raises(StorageFailed, match="newer gateway"):
+        await open_database(tmp_path / "gateway.db")
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """Whatever lies there is not overwritten."""
+    (tmp_path / "gateway.db").write_bytes(b"not a database, and long enough to be looked at" * 100)
+
+    with pytest.raises(StorageFailed):
+        await open_database(tmp_path / "gateway.db")
+    assert (tmp_path / "gateway.db").read_bytes().startswith(b"not a database")
+
+
+def test_a_step_that_fails_leaves_nothing_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A schema step is one transaction with its number: killed half way, it is taken again from the start."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    monkeypatch.setattr("gateway.store.sqlite_database.schemas", lambda: ["CREATE TABLE a (x); CREATE TABLE a (y);"])
+
+    with pytest.raises(sqlite3.OperationalError):
+        migrate(connection)
+
+    assert connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone() == (0,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (0,)
+    connection.close()
