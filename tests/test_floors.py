@@ -20,11 +20,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dicom": {"errors"},
     "metadata": {"errors", "dicom"},
     "settings": CORE,
-    "store": CORE,
+    "store": CORE | {"pixels"},
+    "access": {"errors"},
     "state": CORE | {"settings", "store.protocol", "store.blobs", "store.import_log"},
-    "dicomweb": CORE | {"settings", "state", "store.protocol", "store.blobs"},
+    "pixels": {"errors", "dicom"},
+    "dicomweb": CORE | {"pixels", "settings", "state", "store.protocol", "store.blobs", "store.receiving"},
     "healthimaging": CORE
     | {
+        "pixels",
         "settings",
         "state",
         "store.protocol",
@@ -44,6 +47,8 @@ THIRD_PARTY: dict[str, set[str]] = {
     "settings": set(),
     "store": {"aiosqlite", "orjson", "isal", "botocore"},
     "state": set(),
+    "access": {"starlette", "orjson"},
+    "pixels": {"numpy", "imagecodecs", "PIL"},
     "dicomweb": {"starlette", "orjson", "isal"},
     "healthimaging": {"starlette", "orjson", "isal", "botocore"},
 }
