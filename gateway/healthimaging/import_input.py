@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 
 from gateway.errors import GatewayError
@@ -37,7 +37,10 @@ class Limits:
 
 
 async def list_input(place: Place, limits: Limits) -> list[ObjectEntry]:
-    """Return the objects below a prefix. Raises ImportFailed where there are none, or more than the limits allow."""
+    """Return the objects below a prefix, ascending by key.
+
+    Raises ImportFailed where there are none, or more than the limits allow.
+    """
     entries: list[ObjectEntry] = []
     folders: set[str] = set()
     size = 0
@@ -53,7 +56,7 @@ async def list_input(place: Place, limits: Limits) -> list[ObjectEntry]:
             raise too_large(limits)
     if not entries:
         raise ImportFailed("NO_INPUT_FILES", "no files begin with inputS3Uri")
-    return entries
+    return sorted(entries, key=lambda entry: entry.key)
 
 
 def too_large(limits: Limits) -> ImportFailed:
@@ -105,6 +108,3 @@ async def read_ahead(objects: Objects, entries: Iterable[ObjectEntry]) -> AsyncG
     finally:
         for one in upcoming:
             await one.close()
-
-
-AsyncPieces = AsyncIterator[bytes]

@@ -15,7 +15,6 @@ from functools import lru_cache
 from typing import Any
 
 from gateway.dicom.dataset import BulkData, Dataset, Element, Tag, in_tag_order
-from gateway.dicom.dictionary import is_group_length
 from gateway.dicom.json_model import parse_datasets
 from gateway.errors import GatewayError, InvalidDicomJson, InvalidRequest
 from gateway.metadata.diff import same_element
@@ -151,7 +150,7 @@ def _names(one: Dataset, dataset: Dataset) -> bool:
 
 def _is_merged(tag: Tag, element: Element, dataset: Dataset) -> bool:
     """Whether an element of the metadata says something of the instance. Raises InvalidRequest for bytes elsewhere."""
-    if tag in _NOT_MERGED or tag.startswith("0002") or is_group_length(tag):
+    if tag in _NOT_MERGED:
         return False
     if tag == _CHARACTER_SET and element == _UTF_8:
         return False  # how the JSON is encoded

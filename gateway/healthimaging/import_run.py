@@ -20,6 +20,8 @@ from gateway.healthimaging.import_input import ImportFailed, Limits, Upcoming, l
 from gateway.healthimaging.import_metadata import ImportMetadata, InvalidMapping, read_metadata
 from gateway.healthimaging.import_report import documents, failed, folder_name, imported
 from gateway.metadata.organise import identify
+from gateway.metadata.original_attributes import original_attributes_item, prior_values, with_item
+from gateway.settings import Settings
 from gateway.store.blobs import Pack
 from gateway.store.import_log import ImportFile, ImportJob, ImportLog
 from gateway.store.objects import Place
@@ -42,6 +44,9 @@ _REQUIRED = {
     "0020000E": "SeriesInstanceUID",
 }
 
+# Modifying System (0400,0563).
+_SYSTEM = "dicomweb-gateway"
+
 
 class Stopped(Exception):
     """The gateway is going down; the job goes on at the next start."""
@@ -56,7 +61,7 @@ class ImportRun:
     log: ImportLog
     input: Place
     output: Place
-    inline_limit: int
+    settings: Settings
     closing: Callable[[], bool]
     limits: Limits = field(default_factory=Limits)
     size: int = 0
@@ -141,17 +146,35 @@ class ImportRun:
 
     async def _write(self, pack: Pack, pieces: AsyncIterator[bytes]) -> WrittenFile:
         if self.metadata is None:
-            return await receive_part10(pack, pieces, self.inline_limit)
+            return await receive_part10(pack, pieces, self.settings.inline_binary_limit)
         scratch = await self.store.new_pack()
         try:
-            came = await receive_part10(scratch, pieces, self.inline_limit)
+            came = await receive_part10(scratch, pieces, self.settings.inline_binary_limit)
             original = await scratch.view(came.address.offset, came.address.length)
             file = IncomingFile(pack)
-            for piece in await asyncio.to_thread(_enhanced, original, came.part10, self.metadata):
+            for piece in await asyncio.to_thread(self._enhanced, original, came.part10, self.metadata):
                 await file.write(piece)
-            return await file.read(self.inline_limit)
+            return await file.read(self.settings.inline_binary_limit)
         finally:
             await scratch.discard()
+
+    def _enhanced(self, original: memoryview, part10: Part10, metadata: ImportMetadata) -> list[bytes | memoryview]:
+        """Return a file with its metadata merged, in pieces. Raises InvalidRequest, InvalidPart10."""
+        merged = metadata.merge(part10.dataset)
+        if merged is None:
+            return [original]
+        if self.settings.record_original_attributes:
+            prior = prior_values(part10.dataset, merged)
+            # The time of the job and not of now, so that a job taken up again makes the same bytes.
+            when = self.job.submitted_at
+            item = original_attributes_item(prior, when=when, system=_SYSTEM, source="", reason="COERCE")
+            merged = with_item(merged, item)
+
+        def read_bulk(bulk: BulkData) -> bytes | memoryview:
+            value = part10.bulk[bulk.uri]
+            return original[value.offset : value.offset + value.length] if isinstance(value, Span) else value
+
+        return rewrite(original, merged, read_bulk)
 
     async def _counted(self, upcoming: Upcoming) -> AsyncIterator[bytes]:
         async for piece in upcoming.pieces():
@@ -190,7 +213,7 @@ class ImportRun:
     async def _received(self, file: ImportFile, pack: Pack) -> ReceivedInstance:
         assert file.address is not None
         view = await self.store.read(file.address)
-        part10 = await asyncio.to_thread(read_part10, view, self.inline_limit)
+        part10 = await asyncio.to_thread(read_part10, view, self.settings.inline_binary_limit)
         return await received_instance(WrittenFile(part10, file.address, file.sha256), pack)
 
     # -- the end
@@ -209,19 +232,6 @@ class ImportRun:
 def printable(key: str) -> str:
     """Return a key as the output has it: bytes of a file name that are no text are escaped."""
     return key.encode("utf-8", "backslashreplace").decode()
-
-
-def _enhanced(original: memoryview, part10: Part10, metadata: ImportMetadata) -> list[bytes | memoryview]:
-    """Return a file with its metadata merged, in pieces. Raises InvalidRequest, InvalidPart10."""
-    merged = metadata.merge(part10.dataset)
-    if merged is None:
-        return [original]
-
-    def read_bulk(bulk: BulkData) -> bytes | memoryview:
-        value = part10.bulk[bulk.uri]
-        return original[value.offset : value.offset + value.length] if isinstance(value, Span) else value
-
-    return rewrite(original, merged, read_bulk)
 
 
 def _sentence(error: GatewayError) -> str:

@@ -99,9 +99,8 @@ class ImportJobs:
         await log.begin(job.job_id)
         try:
             place, output = self._locate(job.request)
-            await ImportRun(
-                job, self._store, log, place, output, self._settings.inline_binary_limit, lambda: self._closing
-            ).carry_out()
+            run = ImportRun(job, self._store, log, place, output, self._settings, lambda: self._closing)
+            await run.carry_out()
         except Stopped:
             return
         except GatewayError as error:

@@ -30,7 +30,7 @@ class Objects(Protocol):
     """A bucket. All raise ObjectsFailed where it does not exist, does not answer, or refuses."""
 
     def entries(self, prefix: str) -> AsyncIterator[ObjectEntry]:
-        """Yield what there is under a prefix, ascending by key; markers of folders are left out.
+        """Yield what there is under a prefix, in any order; markers of folders are left out.
 
         In S3 every key that begins with the prefix, whether it ends at a slash or not. In a folder the prefix is a
         file, or a folder with everything below it; what is no regular file is yielded, and `read` refuses it.

@@ -32,11 +32,16 @@ class WrittenFile:
 
 
 class IncomingFile:
-    """One file that is being written to a pack. Not for two at once in one pack."""
+    """One file that is being written to a pack. Not for two at once in one pack.
+
+    It is hashed while it is written. Then only its headers and large binary values are looked at: what of a mapped file
+    is looked at counts as memory, and the pixels of one may be two gigabytes.
+    """
 
     def __init__(self, pack: Pack) -> None:
         self._pack = pack
         self._start = pack.size
+        self._digest = hashlib.sha256()
 
     async def write(self, data: bytes | memoryview) -> None:
         """Append some of its bytes: of its preamble zeros, so that no file is also a program (PS3.10 section 7.5)."""
@@ -44,17 +49,21 @@ class IncomingFile:
         data = memoryview(data)
         if written < PREAMBLE:
             zeros = min(PREAMBLE - written, len(data))
-            await self._pack.write(bytes(zeros))
+            await self._append(bytes(zeros))
             data = data[zeros:]
         if data:
-            await self._pack.write(data)
+            await self._append(data)
+
+    async def _append(self, data: bytes | memoryview) -> None:
+        self._digest.update(data)
+        await self._pack.write(data)
 
     async def read(self, inline_limit: int) -> WrittenFile:
         """Return the file, all of which is written. Raises InvalidPart10."""
         address = Address(self._pack.name, self._start, self._pack.size - self._start)
         view = await self._pack.view(address.offset, address.length)
-        part10, digest = await asyncio.to_thread(_read, view, inline_limit)
-        return WrittenFile(part10, address, digest)
+        part10 = await asyncio.to_thread(read_part10, view, inline_limit)
+        return WrittenFile(part10, address, self._digest.hexdigest())
 
 
 async def receive_part10(pack: Pack, pieces: AsyncIterable[bytes | memoryview], inline_limit: int) -> WrittenFile:
@@ -91,7 +100,3 @@ async def received_instance(file: WrittenFile, pack: Pack) -> ReceivedInstance:
 def _check_prefix(head: bytes) -> None:
     if head[PREAMBLE:_HEAD] != _PREFIX:
         raise InvalidPart10("no DICM prefix: not a PS3.10 file", min(len(head), PREAMBLE))
-
-
-def _read(view: memoryview, inline_limit: int) -> tuple[Part10, str]:
-    return read_part10(view, inline_limit), hashlib.sha256(view).hexdigest()

@@ -40,12 +40,12 @@ class ObjectsTests:
         assert await listed(objects) == [("empty.dcm", 0)]
         assert await content(objects, "empty.dcm") == b""
 
-    async def test_everything_below_a_prefix_is_listed_in_order(self, objects: Objects) -> None:
-        """Folders within folders too, by key, with their sizes."""
+    async def test_everything_below_a_prefix_is_listed(self, objects: Objects) -> None:
+        """Folders within folders too, with their sizes. Not every S3 has an order."""
         for key in ("in/b.dcm", "in/a/2.dcm", "in/a/1.dcm", "in/a.dcm", "other/c.dcm"):
             await self.put(objects, key, b"x" * len(key))
 
-        assert await listed(objects, "in/") == [
+        assert sorted(await listed(objects, "in/")) == [
             ("in/a.dcm", 8),
             ("in/a/1.dcm", 10),
             ("in/a/2.dcm", 10),

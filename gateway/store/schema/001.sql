@@ -1,7 +1,7 @@
 -- Image sets and their versions. docs/storage.md has the picture.
 --
 -- Times are ISO 8601 texts in UTC with microseconds, so that they sort as they passed. Integer keys are this file's
--- own; what a client sees is the text beside them.
+-- own; what a client sees is the text beside them. A checksum is of its row: gateway/store/row_checksums.py fills it in.
 
 CREATE TABLE datastore (
   id           INTEGER PRIMARY KEY,
@@ -12,7 +12,8 @@ CREATE TABLE datastore (
   updated_at   TEXT NOT NULL,
   properties   TEXT NOT NULL,
   tags         TEXT NOT NULL,
-  client_token TEXT UNIQUE
+  client_token TEXT UNIQUE,
+  checksum     BLOB NOT NULL DEFAULT x'00000000'
 );
 
 -- One row for each study, with its current version: the row that compare-and-swap is about. The rest is what QIDO-RS
@@ -71,6 +72,7 @@ CREATE TABLE study_version (
   provenance TEXT NOT NULL,
   changed    TEXT NOT NULL,
   members    TEXT NOT NULL,
+  checksum   BLOB NOT NULL DEFAULT x'00000000',
   PRIMARY KEY (study, version)
 );
 
@@ -92,7 +94,8 @@ CREATE TABLE image_set (
   patient_id          TEXT NOT NULL,
   accession_number    TEXT NOT NULL,
   study_id            TEXT NOT NULL,
-  study_time          TEXT NOT NULL  -- YYYYMMDDHHMMSS.FFFFFF; empty without a StudyDate
+  study_time          TEXT NOT NULL,  -- YYYYMMDDHHMMSS.FFFFFF; empty without a StudyDate
+  checksum            BLOB NOT NULL DEFAULT x'00000000'
 );
 CREATE INDEX image_set_by_study ON image_set (study);
 CREATE INDEX image_set_by_series ON image_set (datastore, series_instance_uid);
@@ -126,6 +129,7 @@ CREATE TABLE version (
   instance_count      INTEGER NOT NULL,
   manifest            BLOB NOT NULL,
   head                BLOB NOT NULL,
+  checksum            BLOB NOT NULL DEFAULT x'00000000',
   UNIQUE (image_set, version)
 );
 CREATE INDEX version_by_datastore ON version (datastore, sequence);
@@ -141,6 +145,7 @@ CREATE TABLE part (
   raw_length  INTEGER NOT NULL,
   objects     BLOB NOT NULL,
   body        BLOB NOT NULL,
+  checksum    BLOB NOT NULL DEFAULT x'00000000',
   PRIMARY KEY (image_set, number)
 );
 
@@ -152,14 +157,15 @@ CREATE TABLE slot (
   PRIMARY KEY (image_set, sop_instance_uid, slot)
 ) WITHOUT ROWID;
 
--- Where the PS3.10 bytes lie.
+-- Where the PS3.10 bytes lie. fingerprint: of the attributes they have (metadata/fingerprint.py).
 CREATE TABLE object (
-  image_set INTEGER NOT NULL REFERENCES image_set,
-  number    INTEGER NOT NULL,
-  pack      BLOB NOT NULL,
-  offset    INTEGER NOT NULL,
-  length    INTEGER NOT NULL,
-  sha256    BLOB NOT NULL,
+  image_set   INTEGER NOT NULL REFERENCES image_set,
+  number      INTEGER NOT NULL,
+  pack        BLOB NOT NULL,
+  offset      INTEGER NOT NULL,
+  length      INTEGER NOT NULL,
+  sha256      BLOB NOT NULL,
+  fingerprint BLOB NOT NULL,
   PRIMARY KEY (image_set, number)
 ) WITHOUT ROWID;
 
@@ -182,6 +188,7 @@ CREATE TABLE idempotency (
   status     INTEGER NOT NULL,
   headers    TEXT NOT NULL,
   body       BLOB NOT NULL,
+  checksum   BLOB NOT NULL DEFAULT x'00000000',
   PRIMARY KEY (datastore, key)
 ) WITHOUT ROWID;
 
@@ -195,6 +202,7 @@ CREATE TABLE job (
   request      TEXT NOT NULL,
   studies      TEXT NOT NULL,
   client_token TEXT,
+  checksum     BLOB NOT NULL DEFAULT x'00000000',
   UNIQUE (datastore, client_token)
 );
 CREATE INDEX job_unfinished ON job (id) WHERE status IN ('SUBMITTED', 'IN_PROGRESS');
@@ -203,5 +211,6 @@ CREATE TABLE job_result (
   job    INTEGER NOT NULL REFERENCES job,
   number INTEGER NOT NULL,
   result TEXT NOT NULL,
+  checksum BLOB NOT NULL DEFAULT x'00000000',
   PRIMARY KEY (job, number)
 ) WITHOUT ROWID;

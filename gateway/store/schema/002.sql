@@ -10,6 +10,7 @@ CREATE TABLE import_job (
   who          TEXT NOT NULL,
   request      TEXT NOT NULL,
   client_token TEXT NOT NULL,
+  checksum     BLOB NOT NULL DEFAULT x'00000000',
   UNIQUE (datastore, client_token)
 );
 CREATE INDEX import_job_by_datastore ON import_job (datastore, id DESC);
@@ -28,6 +29,7 @@ CREATE TABLE import_file (
   study_instance_uid TEXT NOT NULL,
   warnings           TEXT NOT NULL,
   outcome            TEXT,
+  checksum           BLOB NOT NULL DEFAULT x'00000000',
   PRIMARY KEY (job, number),
   UNIQUE (job, path)
 ) WITHOUT ROWID;

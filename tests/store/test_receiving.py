@@ -1,0 +1,89 @@
+"""PS3.10 files on their way into a pack."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.errors import InvalidPart10
+from gateway.store.protocol import Store
+from gateway.store.receiving import receive_part10, received_instance
+from tests.samples import instance, sample
+
+
+async def pieces(file: bytes, size: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(file), size):
+        yield file[start : start + size]
+
+
+def without_preamble(file: bytes) -> bytes:
+    """Return a file whose preamble says nothing: that of CT_small is a TIFF's."""
+    return bytes(128) + file[128:]
+
+
+@pytest.mark.parametrize("size", [1, 100, 127, 128, 131, 132, 133, 10_000_000])
+async def test_file_lies_in_the_pack_as_it_came(store: Store, size: int) -> None:
+    """Whatever pieces it came in; its hash is of what lies there."""
+    file = without_preamble(instance(PixelData=b""))
+    pack = await store.new_pack()
+
+    written = await receive_part10(pack, pieces(file, size), 4096)
+    await pack.commit()
+
+    assert bytes(await store.read(written.address)) == file
+    assert written.sha256 == hashlib.sha256(file).hexdigest()
+
+
+async def test_preamble_is_zeros(store: Store) -> None:
+    """A file that is also a program is no program any more (PS3.10 section 7.5)."""
+    file = instance()
+    pack = await store.new_pack()
+
+    written = await receive_part10(pack, pieces(b"MZ\x90\0" * 32 + file[128:], 50), 4096)
+    await pack.commit()
+
+    assert bytes(await store.read(written.address)) == without_preamble(file)
+
+
+@pytest.mark.parametrize("file", [b"", b"DICM", bytes(128), bytes(128) + b"DIC", bytes(200), b"x" * 1_000_000])
+async def test_what_is_no_part10_file_is_not_written(store: Store, file: bytes) -> None:
+    """A film in the folder costs no disk."""
+    pack = await store.new_pack()
+
+    with pytest.raises(InvalidPart10, match="no DICM prefix"):
+        await receive_part10(pack, pieces(file, 64), 4096)
+
+    assert pack.size == 0
+    await pack.discard()
+
+
+async def test_second_file_lies_behind_the_first(store: Store) -> None:
+    """One that is refused in between takes nothing from it."""
+    files = [instance(instance_number=1), instance(instance_number=2)[:-1000], instance(instance_number=3)]
+    pack = await store.new_pack()
+
+    first = await receive_part10(pack, pieces(files[0], 1000), 4096)
+    with pytest.raises(InvalidPart10):
+        await receive_part10(pack, pieces(files[1], 1000), 4096)
+    third = await receive_part10(pack, pieces(files[2], 1000), 4096)
+    await pack.commit()
+
+    assert bytes(await store.read(first.address)) == without_preamble(files[0])
+    assert bytes(await store.read(third.address)) == without_preamble(files[2])
+
+
+@pytest.mark.parametrize("name", ["liver_1frame.dcm", "MR-SIEMENS-DICOM-WithOverlays.dcm", "ExplVR_BigEnd.dcm"])
+async def test_bulk_values_lie_where_the_instance_says(store: Store, name: str) -> None:
+    """In the file, or after it where their bytes had to be swapped: 32 digits of their SHA-256 are their name."""
+    pack = await store.new_pack()
+    written = await receive_part10(pack, pieces(sample(name).read_bytes(), 65536), 64)
+
+    received = await received_instance(written, pack)
+    await pack.commit()
+
+    assert received.dataset == written.part10.dataset
+    assert received.bulk.keys() == written.part10.bulk.keys()
+    for uri, address in received.bulk.items():
+        assert hashlib.sha256(await store.read(address)).hexdigest()[:32] == uri
