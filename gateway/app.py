@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from gateway.access.keys import read_access_keys
 from gateway.access.signed_requests import SignedRequests, Signers
+from gateway.cors import CrossOrigin
 from gateway.dicomweb import routes as dicomweb
 from gateway.dicomweb.jobs import StudyJobs
 from gateway.errors import GatewayError, NotFound
@@ -61,10 +62,16 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
             *healthimaging.routes(),
             *dicomweb.routes(),
         ],
-        middleware=[Middleware(RequestLog), *signature_check(settings)],
+        middleware=[*cross_origin(settings), Middleware(RequestLog), *signature_check(settings)],
         exception_handlers={HTTPException: http_problem},
         lifespan=lifespan,
     )
+
+
+def cross_origin(settings: Settings) -> list[Middleware]:
+    """Return the middleware that lets web pages read answers, none where no origin is named. It is the outermost, so
+    that errors can be read too."""
+    return [Middleware(CrossOrigin, settings.cors_origins.split())] if settings.cors_origins else []
 
 
 def signature_check(settings: Settings) -> list[Middleware]:
@@ -141,8 +148,10 @@ async def readyz(request: Request[State]) -> Response:
 
 
 async def http_problem(request: Request, error: Exception) -> Response:
-    """Answer what no route takes, 404 and 405 above all, as a problem (RFC 9457)."""
+    """Answer what no route takes, 404 and 405 above all, as a problem (RFC 9457); OPTIONS with what the path takes."""
     assert isinstance(error, HTTPException)
+    if request.method == "OPTIONS" and error.status_code == 405:
+        return Response(status_code=204, headers={"Allow": f"{(error.headers or {}).get('Allow', '')}, OPTIONS"})
     return JSONResponse(
         {"type": "about:blank", "title": error.detail, "status": error.status_code},
         status_code=error.status_code,

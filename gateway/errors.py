@@ -19,6 +19,7 @@
       PreconditionRequired      the edit names no version, and the settings ask for one
       IdempotencyConflict       the same Idempotency-Key came with another body
       NotEmpty                  a data store that still has image sets
+      NotReady                  what was asked for is still being made
       UnsupportedMediaType      no reader for this body
       NotAcceptable             no writer for these media types
       TooLarge                  more than a limit allows
@@ -210,6 +211,14 @@ class IdempotencyConflict(GatewayError):
 
 class NotEmpty(GatewayError):
     """A data store that has image sets cannot be deleted."""
+
+
+class NotReady(GatewayError):
+    """What was asked for is still being made. `resource` is of what."""
+
+    def __init__(self, resource: str) -> None:
+        super().__init__(f"{resource} is still processing: ask again")
+        self.resource = resource
 
 
 class UnsupportedMediaType(GatewayError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,6 +14,8 @@ from gateway.errors import InvalidSettings
 from gateway.metadata.image_set import Profile
 
 PREFIX = "GATEWAY_"
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,10 @@ class Settings:
     """The address clients see, as https://pacs.example/gateway; empty takes the request's own. Needed behind a proxy,
     for RetrieveURL and BulkDataURI."""
 
+    cors_origins: str = ""
+    """The origins whose web pages may use the gateway, as a browser names them, with spaces between:
+    https://viewer.example http://localhost:3000. Empty: none."""
+
     max_json_body: int = 8 * 1024 * 1024
     """The largest DICOM JSON body in bytes: a metadata edit is small, and what is larger is refused with 413."""
 
@@ -57,6 +64,9 @@ class Settings:
 
     max_store_parts: int = 5000
     """The most parts in one STOW-RS body."""
+
+    max_update_studies: int = 1000
+    """The most studies one `POST /studies/$update` may edit; a filter that finds more is refused with 400."""
 
     inline_binary_limit: int = 4096
     """Binary values of received instances above this many bytes become bulk data: metadata stays small."""
@@ -175,9 +185,17 @@ def _absolute_paths(text: str) -> str:
     return text
 
 
+def _origins(text: str) -> str:
+    # No "*": every page that anybody at a workstation opens could read the records.
+    if not all(map(_ORIGIN.fullmatch, text.split())):
+        raise ValueError("origins such as https://viewer.example, in lower case, with spaces between")
+    return text
+
+
 # What a text has to be, where that is not any text.
 _TEXTS: Mapping[str, Callable[[str], str]] = {
     "public_base_url": _base_url,
+    "cors_origins": _origins,
     "import_folders": _absolute_paths,
     "s3_endpoint_url": _base_url,
 }

@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "dicom": {"errors"},
     "metadata": {"errors", "dicom"},
+    "events": CORE,
     "settings": CORE,
     "store": CORE | {"pixels"},
     "access": {"errors"},
@@ -27,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dicomweb": CORE | {"pixels", "settings", "state", "store.protocol", "store.blobs", "store.receiving"},
     "healthimaging": CORE
     | {
+        "events",
         "pixels",
         "settings",
         "state",
@@ -44,6 +46,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "errors": set(),
     "dicom": {"pydicom", "orjson"},
     "metadata": {"orjson"},
+    "events": set(),
     "settings": set(),
     "store": {"aiosqlite", "orjson", "isal", "botocore"},
     "state": set(),
@@ -114,7 +117,7 @@ def test_dicom_takes_dictionaries_and_character_sets_from_pydicom(path: Path) ->
     assert all(is_within(name, {"pydicom._dicom_dict", "pydicom.charset", "pydicom.datadict"}) for name in taken)
 
 
-@pytest.mark.parametrize("path", files_of("errors", "dicom", "metadata"), ids=module_of)
+@pytest.mark.parametrize("path", files_of("errors", "dicom", "metadata", "events"), ids=module_of)
 def test_core_is_pure(path: Path) -> None:
     """No async, I/O, clock or randomness: what time it is and what an id shall be are arguments."""
     tree = ast.parse(path.read_text())

@@ -7,6 +7,11 @@ values       what each VR can hold (PS3.5 section 6.2)
 json_model   the DICOM JSON Model (PS3.18 Annex F)
 json_text    ... its text, read strictly
 json_values  ... one value of it, by VR
+xml_model    the Native DICOM Model (PS3.19 A.1): reading it
+xml_write    ... writing it
+xml_text     ... its text, read strictly
+xml_values   ... one value of it, by VR
+attribute_rules  which tags and VRs a client may name, in either model
 part10       PS3.10 files: reading, and writing with edits in them
 part10_*     ... its steps: walk, values, read, write, rewrite
 encoding     ... how each transfer syntax writes data elements

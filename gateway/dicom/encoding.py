@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from mmap import mmap
+from mmap import MADV_DONTNEED, mmap
 from struct import Struct
 from typing import TypeAlias
 
@@ -119,6 +119,15 @@ def encoding_of(transfer_syntax_uid: str) -> Encoding:
     PS3.5 A.4 and A.5: whatever is compressed, is explicit VR little endian; so is whatever we have not heard of.
     """
     return _ENCODINGS.get(transfer_syntax_uid, EXPLICIT_LITTLE)
+
+
+def let_go(view: memoryview) -> None:
+    """Tell the system that the file behind a view need not stay in memory: what is mapped and was read counts as ours.
+
+    Nothing is lost, whoever looks next reads the pages again. Not for a mapping that is not of a file.
+    """
+    if isinstance(view.obj, mmap):
+        view.obj.madvise(MADV_DONTNEED)
 
 
 def swapped(value: bytes | memoryview, word_size: int) -> bytes:

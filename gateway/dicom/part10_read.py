@@ -24,6 +24,7 @@ from gateway.dicom.encoding import (
     Encoding,
     encoding_of,
     known_vr,
+    let_go,
     swapped,
 )
 from gateway.dicom.part10_values import (
@@ -112,6 +113,8 @@ _INFLATED_RATIO = 100
 _INFLATED_ALWAYS = 16 * 2**20
 _INFLATED_NEVER = 2**30
 _INFLATED_AT_ONCE = 2**20
+
+_HASHED_AT_ONCE = 16 * 2**20
 _DEFLATED_AT_ONCE = 2**16
 
 
@@ -319,4 +322,9 @@ class Decoder:
 
 def bulk_uri(value: Buffer) -> str:
     """Return the uri of a binary value: half of the SHA-256 of its bytes, little endian."""
-    return sha256(value).hexdigest()[:32]
+    digest, view = sha256(), memoryview(value)
+    for start in range(0, len(view), _HASHED_AT_ONCE):
+        digest.update(view[start : start + _HASHED_AT_ONCE])
+        if start:
+            let_go(view)
+    return digest.hexdigest()[:32]

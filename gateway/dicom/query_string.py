@@ -73,7 +73,7 @@ RETURNED: dict[QueryLevel, tuple[Returned, ...]] = {
 # Attributes a store computes for a result of a level, and those of series that it takes from their first instance,
 # where HealthImaging keeps them (PS3.18 Table 10.6.1-5 searches series by PerformedProcedureStepStartDate and -Time).
 COMPUTED: dict[QueryLevel, frozenset[Tag]] = {
-    "Study": frozenset({"00080056", "00080061", "00080062", "00080201", "00201206", "00201208"}),
+    "Study": frozenset({"00080056", "00080061", "00080062", "00201206", "00201208"}),
     "Series": frozenset({"00080056", "00201209", "00400244", "00400245"}),
     "Instance": frozenset({"00080056"}),
 }
@@ -92,16 +92,26 @@ _ABOVE: dict[QueryLevel, tuple[QueryLevel, ...]] = {
 # PS3.4 C.2.2.2.4.
 WILDCARD_VRS = frozenset("AE CS LO LT PN SH ST UC UN UR UT".split())
 
+# Parameters of a request that are no part of its search: PS3.18 section 8.3.3, our own, and what keeps caches away.
+_NOT_OF_SEARCH = frozenset(
+    "accept charset _ version dryRun force reason reasonForModification sourceOfPreviousValues".split()
+)
+
 MAX_CONDITIONS = 64
+# As many Warning fields as a client can be expected to read.
+MAX_WARNINGS = 20
 _MAX_VALUE = 1024
 _MAX_DEPTH = 8
 _MAX_NUMBER = 2**31 - 1
-_PARAMETERS = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching", "includefield", "limit", "offset")
+# PS3.18 Table 8.3.4-1, beside the attributes themselves.
+PARAMETERS = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching", "includefield", "limit", "offset")
 
 _UID = re.compile(r"[0-9.]{1,256}")
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _ATTRIBUTE_ID = r"(?:[0-9A-Fa-f]{8}|[A-Z][A-Za-z0-9]{2,63})"
 _ATTRIBUTE_LIKE = re.compile(rf"{_ATTRIBUTE_ID}(?:\.{_ATTRIBUTE_ID})*")
+# A name that can be repeated in a header field.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SINGLE = {vr: re.compile(text) for vr, text in TIME_VRS.items()}
 _RANGE = {vr: re.compile(f"({text})?-({text})?") for vr, text in TIME_VRS.items()}
 
@@ -112,11 +122,12 @@ def parse_query(level: QueryLevel, parents: Mapping[Tag, str], parameters: Itera
     parents: the UIDs in the path by tag. parameters: name and value, percent-decoded, in order, repeated ones too.
     Raises InvalidUid for the path, InvalidQuery for a supported parameter with a value it cannot have.
     """
-    search, attributes = _split(parameters)
+    search, attributes, ignored = _split(parameters)
     fuzzy = _flag(search, "fuzzymatching")
     empty = _flag(search, "emptyvaluematching")
     multiple = _flag(search, "multiplevaluematching")
     include, include_all, warnings = _include(search.get("includefield", ()))
+    warnings += ignored
 
     conditions = [_uid_condition(tag, uid) for tag, uid in parents.items()]
     for name, values in attributes.items():
@@ -139,7 +150,7 @@ def parse_query(level: QueryLevel, parents: Mapping[Tag, str], parameters: Itera
         include_all,
         _number(search, "limit"),
         _number(search, "offset") or 0,
-        tuple(dict.fromkeys(warnings)),
+        tuple(dict.fromkeys(warnings))[:MAX_WARNINGS],
     )
 
 
@@ -181,19 +192,25 @@ def _vr(tag: Tag) -> str:
     return entry.vr
 
 
-def _split(parameters: Iterable[tuple[str, str]]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Return the values of the search parameters, and those of attributes to match, by name.
+def _split(
+    parameters: Iterable[tuple[str, str]],
+) -> tuple[dict[str, list[str]], dict[str, list[str]], list[str]]:
+    """Return the values of the search parameters, those of attributes to match, by name, and warnings.
 
-    What is neither is ignored, as PS3.18 section 8.3 says.
+    What is neither is ignored, as PS3.18 section 8.3 says; a warning says so, for `patientid=` was meant to narrow.
     """
     search: dict[str, list[str]] = {}
     attributes: dict[str, list[str]] = {}
+    warnings: list[str] = []
     for name, value in parameters:
-        if name in _PARAMETERS:
+        if name in PARAMETERS:
             search.setdefault(name, []).append(value)
         elif _ATTRIBUTE_LIKE.fullmatch(name):
             attributes.setdefault(name, []).append(value)
-    return search, attributes
+        elif name not in _NOT_OF_SEARCH:
+            shown = f"The {name} parameter" if _PLAIN_NAME.fullmatch(name) else "A parameter"
+            warnings.append(f"{shown} is not supported and was ignored.")
+    return search, attributes, warnings
 
 
 def _once(search: Mapping[str, Sequence[str]], name: str) -> str | None:

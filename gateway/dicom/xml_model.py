@@ -51,7 +51,13 @@ def parse_xml(body: bytes, *, limits: Limits = _LIMITS, any_bulk: bool = False) 
     any_bulk: whether an attribute of any VR but SQ may be bulk data, as in a request that has the bytes with it.
     """
     # An item of a sequence is two elements; the rest is the root and the five levels of a person name.
-    root = read_xml(body, frozenset({NAMESPACE, ""}), max_depth=2 * limits.depth + 6, max_nodes=_MAX_NODES)
+    root = read_xml(
+        body,
+        frozenset({NAMESPACE, ""}),
+        max_depth=2 * limits.depth + 6,
+        max_nodes=_MAX_NODES,
+        max_text=limits.string,
+    )
     if root.name != "NativeDicomModel":
         _refuse("", root, "is not a NativeDicomModel")
     return _Reader(limits, any_bulk).dataset(root, "")

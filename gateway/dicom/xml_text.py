@@ -38,21 +38,22 @@ class Node:
     text: str = ""
 
 
-def read_xml(body: bytes, namespaces: frozenset[str], *, max_depth: int, max_nodes: int) -> Node:
+def read_xml(body: bytes, namespaces: frozenset[str], *, max_depth: int, max_nodes: int, max_text: int) -> Node:
     """Return the root of an XML text in UTF-8, all of whose elements are in one of the namespaces; "" is none.
 
-    Raises InvalidDicomXml, whose path is the line.
+    max_text: the most characters of one element. Raises InvalidDicomXml, whose path is the line.
     """
-    return _Reader(namespaces, max_depth, max_nodes).read(body)
+    return _Reader(namespaces, max_depth, max_nodes, max_text).read(body)
 
 
 class _Reader:
     """Builds the tree out of what expat finds."""
 
-    def __init__(self, namespaces: frozenset[str], max_depth: int, max_nodes: int) -> None:
+    def __init__(self, namespaces: frozenset[str], max_depth: int, max_nodes: int, max_text: int) -> None:
         self.namespaces = namespaces
         self.max_depth = max_depth
         self.max_nodes = max_nodes
+        self.max_text = max_text
         self.nodes = 0
         self.open: list[Node] = []
         self.texts: list[list[str]] = []
@@ -102,7 +103,10 @@ class _Reader:
         self.texts.append([])
 
     def end(self, name: str) -> None:
-        self.open.pop().text = "".join(self.texts.pop())
+        text = "".join(self.texts.pop())
+        if len(text) > self.max_text:
+            self.refuse(f"has an element of more than {self.max_text} characters")
+        self.open.pop().text = text
 
     def characters(self, text: str) -> None:
         self.texts[-1].append(text)

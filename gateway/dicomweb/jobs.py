@@ -22,6 +22,7 @@ from gateway.dicom.json_model import encode_json, parse_dataset, parse_merge_pat
 from gateway.dicomweb import plans
 from gateway.dicomweb.carry_out import carry_out
 from gateway.dicomweb.edit_request import Options
+from gateway.dicomweb.level_edits import split
 from gateway.dicomweb.negotiation import JSON
 from gateway.dicomweb.plans import LevelEdit, Plan
 from gateway.dicomweb.preconditions import EntityTags
@@ -44,8 +45,8 @@ PAUSE = 10.0
 class StudyRequest:
     """What a job does to each of its studies, as it is kept.
 
-    body: DICOM JSON of Patient level, "" for DELETE. versions: those of If-Match, by Study Instance UID. digest: of
-    the request, for the Idempotency-Key.
+    body: DICOM JSON, "" for DELETE. versions: those of If-Match, by Study Instance UID. digest: of the request, for the
+    Idempotency-Key. level: of which the body is; a patch of Study level may have attributes of Patient level too.
     """
 
     method: Method
@@ -54,6 +55,7 @@ class StudyRequest:
     provenance: Provenance = Provenance()
     versions: Mapping[str, str] = field(default_factory=dict)
     digest: str = ""
+    level: Literal["Patient", "Study"] = "Patient"
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "versions": dict(self.versions)}
@@ -68,11 +70,13 @@ class StudyRequest:
         if self.method == "DELETE":
             return plans.delete
         if self.method == "PUT":
-            edit = LevelEdit("Patient", {**parse_dataset(self.body.encode())}, whole=True)
+            edits = [LevelEdit("Patient", {**parse_dataset(self.body.encode())}, whole=True)]
+        elif self.level == "Study":
+            edits = split(Target("any"), parse_merge_patch(self.body.encode()))
         else:
-            edit = LevelEdit("Patient", parse_merge_patch(self.body.encode()))
-        # No attribute of Patient level is binary, so there is no bulk data and no root to find it under.
-        return plans.edit_attributes([edit], root="")
+            edits = [LevelEdit("Patient", parse_merge_patch(self.body.encode()))]
+        # No attribute of these levels is binary, so there is no bulk data and no root to find it under.
+        return plans.edit_attributes(edits, root="")
 
     def options(self, job: Job, study: str) -> Options:
         version = self.versions.get(study)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from gateway.dicomweb.preconditions import image_set_etag, study_etag
 from gateway.dicomweb.responses import Validators
-from gateway.dicomweb.targets import Target, datastore_of, requested_version, target_of
+from gateway.dicomweb.targets import Target, datastore_of, requested_version, single, target_of
 from gateway.errors import Gone, NotFound
 from gateway.metadata.image_set import ImageSetMetadata
 from gateway.state import State
@@ -21,7 +21,7 @@ from gateway.store.protocol import Member, Store
 class Located:
     """A resource in one version. members: the primary image sets it lies in; one for a series or an instance.
 
-    version: the one asked for, None for the latest.
+    version: the one asked for, None for the latest. image_set_id: what `?imageSetId=` says, "" without it.
     """
 
     store: Store
@@ -31,6 +31,7 @@ class Located:
     members: tuple[Member, ...]
     etag: str
     updated_at: datetime
+    image_set_id: str = ""
 
     @property
     def validators(self) -> Validators:
@@ -46,12 +47,15 @@ class Located:
 
 
 async def locate(request: Request[State]) -> Located:
-    """Return the resource of the path in the version of `?version=`.
+    """Return the resource of the path in the version of `?version=`, and in the image set of `?imageSetId=`.
 
     Raises InvalidUid, InvalidQuery, NotFound, and Gone for what a later version deleted.
     """
     store, target, version = request.state["store"], target_of(request), requested_version(request)
     datastore_id = await datastore_of(request)
+    image_set_id = single(request, "imageSetId")
+    if image_set_id is not None:
+        return await _in_image_set(store, datastore_id, target, image_set_id, version)
     if target.level == "Study":
         study = await store.study(datastore_id, target.study, version)
         if not study.primary:
@@ -66,6 +70,25 @@ async def locate(request: Request[State]) -> Located:
         raise Gone("series", target.series)
     etag = image_set_etag(member.image_set_id, member.version)
     return Located(store, datastore_id, target, version, (member,), etag, member.updated_at)
+
+
+async def _in_image_set(
+    store: Store, datastore_id: str, target: Target, image_set_id: str, version: int | None
+) -> Located:
+    """Return what an image set has of a resource, a primary one or not: HealthImaging's way to those that are not.
+
+    Raises NotFound for an image set of another study or series, Gone for a deleted version.
+    """
+    found = await store.image_set(datastore_id, image_set_id, version)
+    if found.study_instance_uid != target.study or target.series not in ("", found.series_instance_uid):
+        raise NotFound(f"image set {image_set_id} of", str(target))
+    if found.state == "DELETED":
+        raise Gone("image set", image_set_id)
+    member = Member(
+        image_set_id, found.version, found.series_instance_uid, found.is_primary, found.state, found.updated_at
+    )
+    etag = image_set_etag(image_set_id, found.version)
+    return Located(store, datastore_id, target, version, (member,), etag, found.updated_at, image_set_id)
 
 
 def _latest(members: Sequence[Member], series: str) -> Member:

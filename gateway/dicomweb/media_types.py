@@ -6,6 +6,8 @@ docs/conformance.md shows these tables, and a test compares the two.
 from __future__ import annotations
 
 from gateway.dicomweb.negotiation import DICOM, DICOM_JSON, DICOM_XML, JSON, OCTETS, Offer
+from gateway.pixels.rendering import RENDERED_MEDIA_TYPES
+from gateway.pixels.transfer_syntaxes import TRANSFER_SYNTAXES
 
 _JSON = (Offer(DICOM_JSON), Offer(JSON))
 _XML_PARTS = Offer(DICOM_XML, multipart=True)
@@ -20,6 +22,16 @@ INSTANCES = (Offer(DICOM, multipart=True),)
 INSTANCE = (Offer(DICOM, multipart=True), Offer(DICOM))
 BULK_DATA = (Offer(OCTETS), Offer(OCTETS, multipart=True))
 ALL_BULK_DATA = (Offer(OCTETS, multipart=True),)
+FRAMES = tuple(
+    Offer(name, multipart=True)
+    for name in dict.fromkeys(
+        name
+        for syntax in TRANSFER_SYNTAXES.values()
+        if syntax.encodes and syntax.lossless
+        for name in syntax.media_types
+    )
+)
+RENDERED = tuple(map(Offer, RENDERED_MEDIA_TYPES))
 
 WRITTEN: dict[str, tuple[Offer, ...]] = {
     "Store Instances Response": STORE_RESPONSE,
@@ -30,4 +42,6 @@ WRITTEN: dict[str, tuple[Offer, ...]] = {
     "Metadata of an instance": INSTANCE_METADATA,
     "A bulk data value": BULK_DATA,
     "All bulk data of a study, a series or an instance": ALL_BULK_DATA,
+    "Frames, pixel data": FRAMES,
+    "Rendered, thumbnail": RENDERED,
 }

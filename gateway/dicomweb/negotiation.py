@@ -74,7 +74,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An offer a client accepts, and the transfer syntaxes it wants it in; none named: it did not say."""
+    """An offer a client accepts, and the transfer syntaxes it wants: "*" for any; none if it named none."""
 
     offer: Offer
     transfer_syntaxes: tuple[str, ...] = ()
@@ -151,17 +151,17 @@ def acceptable(parameters: Sequence[str], headers: Sequence[str], offers: Sequen
             raise InvalidQuery("accept", "not a list of media types")
     ranges, complete = read_accept(",".join(headers))
     if not (named or ranges) and complete:
-        return [Choice(offer) for offer in offers]
+        return [Choice(offer, ("*",)) for offer in offers]
     refused = {offer for one in ranges if one.quality == 0 and "*" not in one.name for offer in _matching(one, offers)}
     choices = [
-        Choice(offer, one.transfer_syntaxes)
+        Choice(offer, one.transfer_syntaxes or (("*",) if "*" in one.name else ()))
         for one in [*named, *ranges]
         if one.quality > 0
         for offer in _matching(one, offers)
         if offer not in refused
     ]
     if not choices:
-        raise NotAcceptable("written here: " + ", ".join(_described(offer) for offer in offers))
+        raise NotAcceptable("written here: " + ", ".join(described(offer) for offer in offers))
     return list(dict.fromkeys(choices))
 
 
@@ -220,5 +220,6 @@ def _covers(wanted: MediaType, offer: Offer) -> bool:
     return inner.lower() in (offer.name, f"{offer.name.split('/')[0]}/*", "*/*")
 
 
-def _described(offer: Offer) -> str:
+def described(offer: Offer) -> str:
+    """Return an offer as a media type is written."""
     return f'{MULTIPART}; type="{offer.name}"' if offer.multipart else offer.name

@@ -7,28 +7,25 @@ well: a client learns one way to wait, and not when to use it.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.dicom.json_model import encode_json, parse_dataset, parse_merge_patch, to_json
-from gateway.dicomweb.carry_out import carry_out, check
-from gateway.dicomweb.edit_request import DATASET_TYPES, PATCH_TYPES, EditRequest, Options, receive
-from gateway.dicomweb.jobs import Method, StudyRequest, job_answer
-from gateway.dicomweb.negotiation import JSON, negotiate
+from gateway.dicom.json_model import parse_dataset, parse_merge_patch, to_json
+from gateway.dicomweb.edit_request import DATASET_TYPES, PATCH_TYPES, EditRequest, receive
+from gateway.dicomweb.jobs import Method, StudyRequest
+from gateway.dicomweb.negotiation import negotiate
 from gateway.dicomweb.patient_headers import is_patient, patient_wanted
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.responses import JSON_OFFERS, Validators, dicom_json, not_modified
-from gateway.dicomweb.targets import Target, datastore_of, root_url
-from gateway.errors import IdempotencyConflict, NotFound, PreconditionFailed
+from gateway.dicomweb.several_studies import edit_studies, etag_of_studies
+from gateway.dicomweb.targets import datastore_of
+from gateway.errors import NotFound
 from gateway.metadata.image_set import Head
 from gateway.metadata.mapping import to_dataset
 from gateway.state import State
-from gateway.store.protocol import Job, Store, StudyVersion
+from gateway.store.protocol import Store, StudyVersion
 
 
 @endpoint
@@ -37,7 +34,7 @@ async def get_normalized(request: Request[State]) -> Response:
     offer = negotiate(request, JSON_OFFERS)[0].offer
     store, datastore_id = request.state["store"], await datastore_of(request)
     found = await _studies(request, store, datastore_id)
-    validators = Validators(_etag(found), max(study.updated_at for study, _ in found))
+    validators = Validators(etag_of_studies([study for study, _ in found]), max(study.updated_at for study, _ in found))
     if unchanged := not_modified(request, validators):
         return unchanged
     dataset = to_dataset(found[0][1].patient)
@@ -67,43 +64,21 @@ async def delete(request: Request[State]) -> Response:
 
 
 async def _answer(request: Request[State], method: Method, received: EditRequest) -> Response:
-    """Keep the edit as a job and answer 202; with dryRun=true, answer what it would do to each study.
-
-    Raises ConstraintViolations where the first study would be refused: what is wrong there is wrong everywhere.
-    """
-    store, datastore_id, options = request.state["store"], await datastore_of(request), received.options
-    kept = await store.job_kept_under(datastore_id, options.key) if options.key else None
-    if kept is not None:
-        return _accepted(request, kept, options.digest)
-    found = await _studies(request, store, datastore_id)
-    if options.if_match is not None and not options.if_match.match(_etag(found)):
-        raise PreconditionFailed("the patient", "what If-Match names", "another", _etag(found))
-    of_version = options.if_match is not None and not options.if_match.any
+    """Keep the edit of all the patient's studies as a job and answer 202, or answer the dry run."""
+    options = received.options
     edit = StudyRequest(
         method=method,
         body=received.body.decode(),
         force=options.force,
         provenance=options.provenance,
-        versions={study.study_instance_uid: str(study.version) for study, _ in found if of_version},
         digest=options.digest,
     )
-    studies = [study.study_instance_uid for study, _ in found]
-    if options.dry_run:
-        trial = Options(force=options.force, dry_run=True)
-        answers = [await carry_out(store, datastore_id, Target(study), edit.plan, trial) for study in studies]
-        body = {"dryRun": True, "studies": [json.loads(answer.body) for answer in answers]}
-        return Response(encode_json(body), media_type=JSON)
-    await check(store, datastore_id, Target(studies[0]), edit.plan, force=options.force)
-    job = await store.create_job(datastore_id, edit.to_json(), studies, options.key or None)
-    return _accepted(request, job, options.digest)
 
+    async def find() -> list[StudyVersion]:
+        found = await _studies(request, request.state["store"], await datastore_of(request))
+        return [study for study, _ in found]
 
-def _accepted(request: Request[State], job: Job, digest: str) -> Response:
-    """Return the answer to a job, started if it is not yet. Raises IdempotencyConflict for one of another request."""
-    if job.request["digest"] != digest:
-        raise IdempotencyConflict()
-    request.state["jobs"].start(job)
-    return job_answer(job, root_url(request), 202)
+    return await edit_studies(request, edit, options, find, "the patient")
 
 
 async def _studies(request: Request[State], store: Store, datastore_id: str) -> list[tuple[StudyVersion, Head]]:
@@ -127,12 +102,6 @@ async def _studies(request: Request[State], store: Store, datastore_id: str) -> 
     if not found:
         raise nobody
     return found
-
-
-def _etag(found: Sequence[tuple[StudyVersion, Head]]) -> str:
-    """Return the ETag of a patient: it changes when any of the studies does, or when one comes or goes."""
-    versions = " ".join(f"{study.study_instance_uid}={study.version}" for study, _ in found)
-    return f'"{hashlib.sha256(versions.encode()).hexdigest()[:32]}"'
 
 
 # A PatientID may have a slash in it.

@@ -39,6 +39,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.PreconditionRequired: HTTPStatus.PRECONDITION_REQUIRED,
     errors.IdempotencyConflict: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotEmpty: HTTPStatus.CONFLICT,
+    errors.NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

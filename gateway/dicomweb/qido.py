@@ -30,6 +30,8 @@ RETRIEVE_URL = "00081190"
 # The most results of one request (PS3.18 section 8.3.4.4.1): an answer is made in memory, and no viewer shows more. The
 # next ones are asked for with offset.
 MAX_RESULTS = 10_000
+# ... and of whole instances, which are a hundred times as large as what is always returned.
+MAX_WHOLE_INSTANCES = 1_000
 
 # What the gateway says itself of every result: its JSON is UTF-8, and what it finds can be retrieved at once.
 _OURS: Dataset = {
@@ -60,7 +62,8 @@ def search_for(level: QueryLevel) -> Handler:
         offer = negotiate(request, SEARCH)[0].offer
         target = target_of(request)
         query = parse_query(level, parents(target), request.query_params.multi_items())
-        query = replace(query, limit=MAX_RESULTS if query.limit is None else min(query.limit, MAX_RESULTS))
+        most = MAX_WHOLE_INSTANCES if query.include_all and level == "Instance" else MAX_RESULTS
+        query = replace(query, limit=most if query.limit is None else min(query.limit, most))
         page = await request.state["store"].search(await datastore_of(request), query)
         warnings = list(query.warnings)
         if page.remaining > 0:
@@ -159,9 +162,11 @@ def _vr(tag: Tag) -> str:
     return entry.vr
 
 
-def bulk_uri_of(root: str, target: Target, version: int | None = None) -> BulkUri:
-    """Return what makes the absolute address of a bulk value of an instance."""
-    query = "" if version is None else f"?version={version}"
+def bulk_uri_of(root: str, target: Target, version: int | None = None, image_set_id: str = "") -> BulkUri:
+    """Return what makes the absolute address of a bulk value of an instance, in an image set if one is named."""
+    asked = [f"version={version}"] if version is not None else []
+    asked += [f"imageSetId={image_set_id}"] if image_set_id else []
+    query = f"?{'&'.join(asked)}" if asked else ""
     return lambda bulk: f"{root}{target.path}/bulkdata/{bulk.uri}{query}"
 
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from gateway.dicom.dataset import Dataset
+from gateway.dicom.encoding import Buffer, let_go
 from gateway.dicom.json_model import encode_json, to_json
 from gateway.dicom.multipart import closing, part_head
 from gateway.dicom.xml_write import to_xml
@@ -22,7 +23,7 @@ from gateway.state import State
 
 Chunk: TypeAlias = bytes | memoryview
 # A part of a multipart body: its header fields and its bytes.
-Part: TypeAlias = tuple[Mapping[str, str], Sequence[Chunk]]
+Part: TypeAlias = tuple[Mapping[str, str], Sequence[Buffer]]
 
 _Made = TypeVar("_Made")
 
@@ -31,6 +32,7 @@ JSON_OFFERS = (Offer(DICOM_JSON), Offer(JSON))
 
 # As large as the transport takes at once: a view of a whole file would be copied into its buffer.
 _CHUNK = 256 * 1024
+_LET_GO = 16 * 1024 * 1024
 
 
 # Records change and are private: a cache may keep them and must ask before it serves them (RFC 9111 section 5.2.2.4).
@@ -47,7 +49,7 @@ class Validators:
     @property
     def headers(self) -> dict[str, str]:
         modified = format_datetime(self.modified.astimezone(UTC), usegmt=True)
-        return {"ETag": self.etag, "Last-Modified": modified, "Cache-Control": CACHE_CONTROL}
+        return {"ETag": self.etag, "Last-Modified": modified, "Cache-Control": CACHE_CONTROL, "Vary": "Accept"}
 
 
 def not_modified(request: Request[State], validators: Validators) -> Response | None:
@@ -135,12 +137,17 @@ async def begun(made: AsyncIterator[_Made]) -> AsyncIterator[_Made]:
     return rest()
 
 
-def pieces(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Yield the same bytes in chunks no larger than the transport takes at once."""
+def pieces(chunks: Iterable[Buffer]) -> Iterator[Chunk]:
+    """Yield the same bytes in chunks no larger than the transport takes at once.
+
+    What was sent of a mapped file is let go of: memory does not grow with what is retrieved.
+    """
+    sent = 0
     for chunk in chunks:
-        if len(chunk) <= _CHUNK:
-            yield chunk
-        else:
-            view = memoryview(chunk)
-            for at in range(0, len(view), _CHUNK):
-                yield view[at : at + _CHUNK]
+        view = memoryview(chunk)
+        for at in range(0, len(view), _CHUNK):
+            yield view[at : at + _CHUNK]
+            sent += _CHUNK
+            if sent >= _LET_GO:
+                let_go(view)
+                sent = 0

@@ -8,7 +8,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from gateway.dicomweb import changefeed, edit, history, jobs, patients, qido, stow, wado
+from gateway.dicomweb import (
+    bulk_update,
+    changefeed,
+    edit,
+    frames,
+    history,
+    jobs,
+    move,
+    patients,
+    qido,
+    rendered,
+    stow,
+    wado,
+    wado_uri,
+)
+from gateway.dicomweb.capabilities import capabilities_route
 from gateway.dicomweb.problems import Handler
 from gateway.state import State
 
@@ -16,20 +31,27 @@ ROOTS = ("/datastore/{datastoreId}", "/dicomweb")
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes of the DICOMweb face, for both roots."""
+    """Return the routes of the DICOMweb face, for both roots, and WADO-URI also without one, where clients look."""
     below_root = merge(
         [
+            # First: "/studies/{study}" fits its path as well.
+            *bulk_update.routes,
             *stow.routes,
             *qido.routes,
             *wado.routes,
+            *frames.routes,
+            *rendered.routes,
+            *wado_uri.routes,
             *edit.routes,
+            *move.routes,
             *history.routes,
             *patients.routes,
             *changefeed.routes,
             *jobs.routes,
         ]
     )
-    return [Mount(root, routes=below_root) for root in ROOTS]
+    below = [capabilities_route(below_root), *below_root]
+    return [*(Mount(root, routes=below) for root in ROOTS), *wado_uri.routes]
 
 
 def merge(found: Iterable[Route]) -> list[Route]:

@@ -31,7 +31,7 @@ async def retrieve_bulk_data(request: Request[State]) -> Response:
     [member] = located.members
     uri = str(request.path_params["uri"])
     metadata = await located.metadata(member)
-    if uri not in _bulk_uris(dataset_of(metadata, located.target.instance)):
+    if uri not in bulk_uris(dataset_of(metadata, located.target.instance)):
         raise NotFound("bulk data", uri)
     # The bytes are what the uri is made of, so they never change.
     validators = Validators(f'"{uri}"', located.updated_at)
@@ -47,14 +47,14 @@ async def _one_part(data: Chunk) -> AsyncIterator[Part]:
     yield {"Content-Type": OCTETS}, [data]
 
 
-def _bulk_uris(dataset: Dataset) -> list[str]:
+def bulk_uris(dataset: Dataset) -> list[str]:
     """Return the uris of a dataset's bulk values, those in sequences too, in the order of their attributes."""
     uris: list[str] = []
     for element in dataset.values():
         if isinstance(element.binary, BulkData):
             uris.append(element.binary.uri)
         for item in element.items:
-            uris += _bulk_uris(item)
+            uris += bulk_uris(item)
     return uris
 
 
@@ -103,8 +103,8 @@ async def _all_parts(located: Located, root: str) -> AsyncIterator[Part]:
         metadata = await located.metadata(member)
         for uid in metadata.instances:
             target = Target(located.target.study, member.series_instance_uid, uid)
-            address_of = bulk_uri_of(root, target, located.version and member.version)
-            for uri in dict.fromkeys(_bulk_uris(dataset_of(metadata, uid))):
+            address_of = bulk_uri_of(root, target, located.version and member.version, located.image_set_id)
+            for uri in dict.fromkeys(bulk_uris(dataset_of(metadata, uid))):
                 address = await located.store.bulk_data(located.datastore_id, member.image_set_id, uri)
                 headers = {"Content-Type": OCTETS, "Content-Location": address_of(BulkData(uri))}
                 yield headers, [await located.store.read(address)]

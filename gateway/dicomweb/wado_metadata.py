@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from gateway.dicom.dataset import Dataset, Element
-from gateway.dicom.json_model import BulkUri, encode_json, to_json
+from gateway.dicom.json_model import BulkUri
 from gateway.dicom.xml_write import to_xml
 from gateway.dicomweb.locate import Located, locate
 from gateway.dicomweb.media_types import INSTANCE_METADATA, METADATA
@@ -18,6 +19,7 @@ from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.qido import SPECIFIC_CHARACTER_SET, bulk_uri_of
 from gateway.dicomweb.responses import Chunk, Part, begun, multipart_response, not_modified
 from gateway.dicomweb.targets import Target, root_url, target_of
+from gateway.metadata.dicom_json import DicomJsonWriter
 from gateway.metadata.image_set import ImageSetMetadata
 from gateway.metadata.mapping import to_dataset
 from gateway.state import State
@@ -26,6 +28,11 @@ from gateway.state import State
 _BATCH = 64
 
 _UTF_8 = Element("CS", ("ISO_IR 192",))
+
+Encode: TypeAlias = Callable[[ImageSetMetadata, str, BulkUri], bytes]
+
+# One for all requests: what instances have in common is written once.
+_WRITER = DicomJsonWriter()
 
 
 @endpoint
@@ -40,30 +47,39 @@ async def retrieve_metadata(request: Request[State]) -> Response:
         return await multipart_response(_xml_parts(located, root), DICOM_XML, headers)
     documents = _json_array(located, root)
     if offer.name == DICOM_XML:
-        documents = _encoded(located, root, to_xml)
+        documents = _documents(located, root, _xml)
     return StreamingResponse(await begun(documents), 200, {**headers, "Content-Type": offer.name})
 
 
 async def _json_array(located: Located, root: str) -> AsyncIterator[Chunk]:
     opening = b"["
-    async for document in _encoded(located, root, _json):
-        yield opening
-        yield document
+    async for documents in _encoded(located, root, _json):
+        yield opening + b",".join(documents)
         opening = b","
     yield b"]" if opening == b"," else b"[]"
 
 
-def _json(dataset: Dataset, bulk_uri: BulkUri) -> bytes:
-    return encode_json(to_json(dataset, bulk_uri))
+def _json(metadata: ImageSetMetadata, uid: str, bulk_uri: BulkUri) -> bytes:
+    return _WRITER.instance(metadata.head, metadata.instances[uid], bulk_uri)
+
+
+def _xml(metadata: ImageSetMetadata, uid: str, bulk_uri: BulkUri) -> bytes:
+    return to_xml(dataset_of(metadata, uid) | {SPECIFIC_CHARACTER_SET: _UTF_8}, bulk_uri)
 
 
 async def _xml_parts(located: Located, root: str) -> AsyncIterator[Part]:
-    async for document in _encoded(located, root, to_xml):
+    async for document in _documents(located, root, _xml):
         yield {"Content-Type": DICOM_XML}, [document]
 
 
-async def _encoded(located: Located, root: str, encode: Callable[[Dataset, BulkUri], bytes]) -> AsyncIterator[bytes]:
-    """Yield each instance's dataset, encoded. The text is UTF-8, and says so."""
+async def _documents(located: Located, root: str, encode: Encode) -> AsyncIterator[bytes]:
+    async for documents in _encoded(located, root, encode):
+        for document in documents:
+            yield document
+
+
+async def _encoded(located: Located, root: str, encode: Encode) -> AsyncIterator[list[bytes]]:
+    """Yield each instance's dataset, encoded, a batch at a time. The text is UTF-8, and says so."""
     for member in located.members:
         metadata = await located.metadata(member)
         series = Target(located.target.study, member.series_instance_uid)
@@ -72,16 +88,16 @@ async def _encoded(located: Located, root: str, encode: Callable[[Dataset, BulkU
         def batch(uids: Sequence[str], metadata: ImageSetMetadata, series: Target, version: int | None) -> list[bytes]:
             return [
                 encode(
-                    dataset_of(metadata, uid) | {SPECIFIC_CHARACTER_SET: _UTF_8},
-                    bulk_uri_of(root, Target(series.study, series.series, uid), version),
+                    metadata,
+                    uid,
+                    bulk_uri_of(root, Target(series.study, series.series, uid), version, located.image_set_id),
                 )
                 for uid in uids
             ]
 
         uids = list(metadata.instances)
         for at in range(0, len(uids), _BATCH):
-            for document in await asyncio.to_thread(batch, uids[at : at + _BATCH], metadata, series, version):
-                yield document
+            yield await asyncio.to_thread(batch, uids[at : at + _BATCH], metadata, series, version)
 
 
 def dataset_of(metadata: ImageSetMetadata, uid: str) -> Dataset:

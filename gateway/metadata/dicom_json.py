@@ -56,7 +56,7 @@ class DicomJsonWriter:
         beside = orjson.dumps(vrs) if vrs else b""
         written, found = self._written, []
         for key, value in level["DICOM"].items():
-            # A list cannot be the key of a dict, and 1, 1.0 and True are one key, as 0.0 and -0.0 are: hence their text.
+            # A list is no key of a dict, and 1, 1.0 and True are one key, as 0.0 and -0.0 are: hence their text.
             what = value if isinstance(value, str) else orjson.dumps(value)
             name = (key, what, beside if isinstance(value, list) else vrs.get(key))
             element = written.get(name)

@@ -40,6 +40,31 @@ def parse_updates(updatable: bytes | None, removable: bytes | None) -> MetadataU
     )
 
 
+def parse_copiable(text: str) -> tuple[str, frozenset[str]]:
+    """Return the Series Instance UID and the SOP Instance UIDs in CopyImageSet's copiableAttributes.
+
+    {"SchemaVersion": "1.1", "Study": {"Series": {"1.2": {"Instances": {"1.2.3": {}}}}}} -> "1.2", {"1.2.3"}
+    Raises InvalidUpdate for anything else.
+    """
+    document = _parse("copiableAttributes", text.encode("utf-8"))
+    version = document.pop("SchemaVersion", None)
+    series = _only(_only(document, "Study"), "Series")
+    if not is_schema_version(version) or not isinstance(series, dict) or len(series) != 1:
+        raise InvalidUpdate("copiableAttributes has the SchemaVersion 1.1 and one series")
+    [(uid, members)] = series.items()
+    instances = _only(members, "Instances")
+    if not isinstance(instances, dict) or not instances or any(instance != {} for instance in instances.values()):
+        raise InvalidUpdate("copiableAttributes names at least one instance, each with an empty object")
+    return uid, frozenset(instances)
+
+
+def _only(value: object, name: str) -> object:
+    """Return the one member of a JSON object. Raises InvalidUpdate where it is not the one, or no object."""
+    if not isinstance(value, dict) or value.keys() != {name}:
+        raise InvalidUpdate(f"copiableAttributes lacks {name}, or has something beside it")
+    return value[name]
+
+
 def is_schema_version(value: object) -> bool:
     """Whether a document's SchemaVersion is 1.1: the number in AWS's updates, the string in its documents."""
     return value == SCHEMA_VERSION or (isinstance(value, float) and value == float(SCHEMA_VERSION))

@@ -380,10 +380,30 @@ def test_an_attribute_that_cannot_be_matched_is_ignored_with_a_warning(level: st
     assert query.warnings == (f"The {name} attribute cannot be matched in this search and was ignored.",)
 
 
-@pytest.mark.parametrize("name", ["accept", "_", "orderby", "charset", "x.y"])
-def test_a_parameter_that_is_no_attribute_is_ignored(name: str) -> None:
-    """Q4: PS3.18 8.3; it narrows nothing, so nobody needs a warning."""
+@pytest.mark.parametrize("name", ["accept", "_", "charset", "dryRun"])
+def test_a_parameter_that_is_no_part_of_the_search_is_left_alone(name: str) -> None:
+    """Q2: PS3.18 8.3.3: it is another one's to read."""
     assert parse_query("Study", {}, [(name, "x")]) == parse_query("Study", {}, [])
+
+
+@pytest.mark.parametrize("name", ["patientID", "studydate", "orderby", "x.y", "0010-0020"])
+def test_a_parameter_that_is_unknown_is_ignored_with_a_warning(name: str) -> None:
+    """Q4: PS3.18 8.3; a keyword in the wrong case looks like no attribute, and was meant to narrow."""
+    query = parse_query("Study", {}, [(name, "x")])
+
+    assert query.conditions == ()
+    assert query.warnings == (f"The {name} parameter is not supported and was ignored.",)
+
+
+@pytest.mark.parametrize("name", ["(0010,0020)", 'x"y', "x\r\ny", "ü", "x" * 65])
+def test_a_name_that_no_header_can_hold_is_not_repeated(name: str) -> None:
+    """Q4: the warning goes into a header field."""
+    assert parse_query("Study", {}, [(name, "x")]).warnings == ("A parameter is not supported and was ignored.",)
+
+
+def test_warnings_have_a_bound() -> None:
+    """Q4, T69: twenty, of whatever number of parameters."""
+    assert len(parse_query("Study", {}, [(f"x{number}", "x") for number in range(1000)]).warnings) == 20
 
 
 # PS3.18 Table 10.6.1-5, and what is computed.

@@ -165,6 +165,16 @@ def test_values_are_in_the_order_of_their_numbers() -> None:
     assert parse_xml(xml) == {"00080008": Element("CS", ("A", "B"))}
 
 
+def test_a_text_has_a_bound() -> None:
+    """As in JSON: 262,144 characters of one value."""
+    longest = "x" * 262_144
+    tag = 'tag="00080119" vr="UC"'
+
+    assert parse_xml(one(tag, f'<Value number="1">{longest}</Value>')) == {"00080119": Element("UC", (longest,))}
+    with pytest.raises(InvalidDicomXml, match="more than 262144 characters"):
+        parse_xml(one(tag, f'<Value number="1">{longest}x</Value>'))
+
+
 def test_the_character_set_says_what_the_xml_is_in() -> None:
     """UTF-8, as DICOM JSON does; group lengths and group 0002 are left out."""
     dataset = read_part10(sample("chrX2.dcm").read_bytes()).dataset

@@ -11,7 +11,7 @@ import pytest
 from gateway.dicomweb.jobs import StudyJobs, StudyRequest
 from gateway.settings import Settings
 from gateway.store.protocol import Job, Provenance, Store
-from tests.dicomweb.edits import STUDY, STUDY_UID, version_of
+from tests.dicomweb.edits import ROOT, STUDY, STUDY_UID, version_of
 from tests.dicomweb.wire import stored
 from tests.samples import instance
 
@@ -127,10 +127,10 @@ async def test_a_job_is_taken_up_once(
     await jobs.close()
 
 
-async def test_closing_finishes_the_study_in_hand_and_leaves_the_rest(
+async def test_closing_leaves_nothing_half_done(
     client: httpx.AsyncClient, settings: Settings, store: Store, datastore_id: str
 ) -> None:
-    """After `close` nothing is half done: what was not begun is taken up at the next start."""
+    """Whenever `close` comes, every study edited has its result, and the next start edits the others once."""
     job = await store.create_job(datastore_id, RENAMED.to_json(), STUDIES)
     jobs = StudyJobs(store, settings)
     jobs.start(job)
@@ -139,8 +139,15 @@ async def test_closing_finishes_the_study_in_hand_and_leaves_the_rest(
     await jobs.close()
 
     stopped = await store.job(datastore_id, job.job_id)
-    assert (stopped.status, len(stopped.results)) == ("IN_PROGRESS", 1)
-    assert [one.job_id for one in await store.unfinished_jobs()] == [job.job_id]
+    versions = [await version_of(client, f"{ROOT}/studies/{study}") for study in STUDIES]
+    assert versions == [2] * len(stopped.results) + [1] * (2 - len(stopped.results))
+
+    again = StudyJobs(store, settings)
+    await again.resume()
+
+    assert len((await done(store, datastore_id, job)).results) == 2
+    assert [await version_of(client, f"{ROOT}/studies/{study}") for study in STUDIES] == [2, 2]
+    await again.close()
 
 
 async def test_a_study_edited_since_if_match_is_refused_for_itself(

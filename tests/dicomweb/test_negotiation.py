@@ -1,12 +1,19 @@
-"""Content negotiation: PS3.18 section 8.7, and the headers real clients send. N1 to N8 are lines of a checklist."""
+"""Content negotiation: PS3.18 section 8.7, and the headers real clients send. N1 to N14 are lines of a checklist."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import httpx
 import pytest
 
+from gateway.app import create_app
+from gateway.dicomweb.media_types import WRITTEN
 from gateway.dicomweb.negotiation import (
     DICOM,
     DICOM_JSON,
+    DICOM_XML,
     JSON,
     OCTETS,
     Choice,
@@ -16,9 +23,13 @@ from gateway.dicomweb.negotiation import (
     read_media_type,
 )
 from gateway.errors import InvalidHeader, InvalidQuery, NotAcceptable
+from gateway.settings import Settings
+from gateway.store.protocol import Store
+from tests.conftest import app_client
 
 JSONS = (Offer(DICOM_JSON), Offer(JSON))
 INSTANCE = (Offer(DICOM, multipart=True), Offer(DICOM))
+ANY = ("*",)
 OHIF = "application/dicom+json, multipart/related; type=application/octet-stream; transfer-syntax=*"
 
 
@@ -50,12 +61,12 @@ def test_what_is_no_media_type_is_refused(text: str) -> None:
 
 # Accept header, offers, the best choice.
 CHOICES = {
-    "nothing said": ("", JSONS, Choice(JSONS[0])),
-    "anything": ("*/*", JSONS, Choice(JSONS[0])),
-    "application/*": ("application/*", INSTANCE, Choice(INSTANCE[1])),
-    "multipart/*": ("multipart/*", INSTANCE, Choice(INSTANCE[0])),
+    "nothing said": ("", JSONS, Choice(JSONS[0], ANY)),
+    "anything": ("*/*", JSONS, Choice(JSONS[0], ANY)),
+    "application/*": ("application/*", INSTANCE, Choice(INSTANCE[1], ANY)),
+    "multipart/*": ("multipart/*", INSTANCE, Choice(INSTANCE[0], ANY)),
     "quality": ("application/dicom+json;q=0.1, application/json;q=0.9", JSONS, Choice(JSONS[1])),
-    "quality 0": ("application/dicom+json;q=0, */*", JSONS, Choice(JSONS[1])),
+    "quality 0": ("application/dicom+json;q=0, */*", JSONS, Choice(JSONS[1], ANY)),
     "wildcard last": ("*/*, application/json", JSONS, Choice(JSONS[1])),
     "OHIF": (OHIF, JSONS, Choice(JSONS[0])),
     "type unquoted": ("multipart/related; type=application/dicom", INSTANCE, Choice(INSTANCE[0])),
@@ -128,3 +139,69 @@ def test_a_header_of_ten_thousand_ranges_is_cut_short() -> None:
 def test_a_media_type_without_parameters() -> None:
     """The plain case."""
     assert read_media_type("application/dicom") == MediaType("application/dicom")
+
+
+# -- charset, and what the standard asks of clients
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", "iso-8859-1, utf-8;q=0.5", "*", "us-ascii", ""])
+async def test_utf8_is_a_charset_that_can_be_had(client: httpx.AsyncClient, charset: str) -> None:
+    """N2: PS3.18 8.3.3.2; without the parameter, or empty, nothing was asked."""
+    query = f"?charset={charset}" if charset else ""
+
+    assert (await client.get(f"/dicomweb/studies{query}")).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("charset", "status"),
+    [("klingon", 400), ("", 400), ("utf-8, klingon", 400), ("../../etc", 400), ("iso-8859-1", 406)],
+)
+async def test_a_charset_that_is_unknown_or_not_written_is_refused(
+    client: httpx.AsyncClient, charset: str, status: int
+) -> None:
+    """N2: 400 for what is no character set, 406 for what is another one than UTF-8."""
+    response = await client.get("/dicomweb/studies", params={"charset": charset})
+
+    assert response.status_code == status
+
+
+@pytest.fixture
+async def strict(settings: Settings, store: Store) -> AsyncIterator[httpx.AsyncClient]:
+    """A gateway with the setting strict_accept."""
+    async with app_client(create_app(replace(settings, strict_accept=True), store)) as client:
+        client.headers.pop("accept")
+        yield client
+
+
+async def test_a_missing_accept_header_is_anything_unless_the_setting_is_strict(
+    client: httpx.AsyncClient, strict: httpx.AsyncClient
+) -> None:
+    """N7: PS3.18 8.7.5 says the header shall be there, and many clients leave it out."""
+    client.headers.pop("accept")
+
+    assert (await client.get("/dicomweb/studies")).status_code == 204
+    assert (await strict.get("/dicomweb/studies")).status_code == 406
+    assert (await strict.get("/dicomweb/studies?accept=application/json")).status_code == 204
+
+
+async def test_a_mix_of_dicom_and_rendered_media_types_is_refused_if_the_setting_is_strict(
+    client: httpx.AsyncClient, strict: httpx.AsyncClient
+) -> None:
+    """N7: 400; browsers and their libraries send such lists, so by default each range is tried in turn."""
+    mixed, plain = {"Accept": "application/dicom+json, image/jpeg"}, {"Accept": "application/json, text/plain, */*"}
+
+    assert (await client.get("/dicomweb/studies", headers=mixed)).status_code == 204
+    assert (await strict.get("/dicomweb/studies", headers=mixed)).status_code == 400
+    assert (await strict.get("/dicomweb/studies", headers=plain)).status_code == 204
+
+
+def test_every_resource_is_written_in_dicom_json_or_dicom_as_the_tables_say() -> None:
+    """N10, N11: PS3.18 Table 10.4.4-1: JSON is never multipart; a single part is one object."""
+    assert not [
+        offer for offers in WRITTEN.values() for offer in offers if offer.name == DICOM_JSON and offer.multipart
+    ]
+    assert [name for name, offers in WRITTEN.items() if Offer(DICOM) in offers] == ["Instance"]
+    assert [name for name, offers in WRITTEN.items() if Offer(DICOM_XML) in offers] == [
+        "Store Instances Response",
+        "Metadata of an instance",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -9,9 +10,13 @@ import pydicom
 import pytest
 from dicomweb_client import DICOMwebClient
 
+from gateway.dicom.json_model import encode_json, to_json
+from gateway.dicom.xml_model import parse_xml
+from gateway.dicomweb import qido
+from gateway.errors import StorageFailed
 from gateway.store.protocol import Store
 from tests.conftest import Server
-from tests.dicomweb.wire import patched, stored, value, values
+from tests.dicomweb.wire import parts, patched, stored, value, values
 from tests.samples import ct_series, ct_study, instance, sample
 
 # Two studies of one patient: the first has two series, of two instances and of one.
@@ -187,6 +192,75 @@ async def test_an_edit_is_found_at_once(filled: httpx.AsyncClient) -> None:
     assert await search(filled, "/studies?StudyDescription=CT%20Head") == []
 
 
+# PS3.18 Table 10.6.1-5: path, key, the value asked for.
+REQUIRED_KEYS = [
+    ("/studies", "StudyDate", "20040119"),
+    ("/studies", "StudyTime", "072730"),
+    ("/studies", "AccessionNumber", "A1"),
+    ("/studies", "ModalitiesInStudy", "CT"),
+    ("/studies", "ReferringPhysicianName", "Smith^A"),
+    ("/studies", "PatientName", "Doe^John"),
+    ("/studies", "PatientID", "P1"),
+    ("/studies", "StudyInstanceUID", A),
+    ("/studies", "StudyID", "S1"),
+    ("/series", "Modality", "CT"),
+    ("/series", "SeriesInstanceUID", f"{A}.1"),
+    ("/series", "SeriesNumber", "7"),
+    ("/series", "PerformedProcedureStepStartDate", "20040119"),
+    ("/series", "PerformedProcedureStepStartTime", "072730"),
+    ("/series", "RequestAttributesSequence.ScheduledProcedureStepID", "SPS"),
+    ("/series", "00400275.00401001", "RP"),
+    ("/instances", "SOPClassUID", "1.2.840.10008.5.1.4.1.1.2"),
+    ("/instances", "SOPInstanceUID", f"{A}.1.1"),
+    ("/instances", "InstanceNumber", "1"),
+]
+
+
+@pytest.mark.parametrize(("path", "key", "asked"), REQUIRED_KEYS)
+async def test_a_required_key_finds(client: httpx.AsyncClient, path: str, key: str, asked: str) -> None:
+    """Q3, Q13: by keyword and by tag, in sequences too; and what has another value is not found."""
+    request = pydicom.Dataset()
+    request.ScheduledProcedureStepID, request.RequestedProcedureID = "SPS", "RP"
+    one = {
+        "StudyDate": "20040119",
+        "StudyTime": "072730",
+        "AccessionNumber": "A1",
+        "ReferringPhysicianName": "Smith^A",
+        "PatientName": "Doe^John",
+        "PatientID": "P1",
+        "StudyID": "S1",
+        "SeriesNumber": 7,
+        "PerformedProcedureStepStartDate": "20040119",
+        "PerformedProcedureStepStartTime": "072730",
+        "RequestAttributesSequence": [request],
+    }
+    other = {
+        "StudyTime": "101010",
+        "PatientID": "P2",
+        "PatientName": "Roe",
+        "Modality": "OT",
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.7",
+        "StudyDate": "19990101",
+    }
+    await stored(client, instance(study=A, **one))
+    await stored(client, instance(study=B, instance_number=2, **other))
+
+    found = await search(client, f"{path}?{key}={asked}")
+
+    assert uids(found) == [A]
+
+
+async def test_a_time_zone_comes_with_the_instance_it_is_of(client: httpx.AsyncClient) -> None:
+    """Q16: TimezoneOffsetFromUTC is an attribute of instances; text in UTF-8 says so at every level."""
+    await stored(client, instance(study=A, TimezoneOffsetFromUTC="+0100", PatientName="Jérôme^Ä"))
+
+    [study] = await search(client, "/studies")
+    [found] = await search(client, f"/studies/{A}/series/{A}.1/instances")
+
+    assert value(study, "00100010") == {"Alphabetic": "Jérôme^Ä"} and value(study, "00080005") == "ISO_IR 192"
+    assert value(found, "00080201") == "+0100"
+
+
 # -- includefield
 
 
@@ -219,6 +293,17 @@ async def test_includefield_of_a_path_gives_that_of_each_item(client: httpx.Asyn
     [study] = await search(client, "/studies?includefield=ReferencedStudySequence.RequestedProcedureID")
 
     assert values(study, "00081110") == [{"00401001": {"vr": "SH", "Value": ["P1"]}}]
+
+
+async def test_a_private_attribute_is_included_with_its_creator(filled: httpx.AsyncClient) -> None:
+    """Q12: PS3.18 8.3.4.3: the creator as another match, so that the block is whose it is thought to be."""
+    path = f"/studies/{A}/series/{A}.1/instances?includefield=00091001"
+
+    [found, _] = await search(filled, f"{path}&00090010=GEMS_IDEN_01")
+    of_another = await search(filled, f"{path}&00090010=SIEMENS%20CT%20VA0")
+
+    assert values(found, "00091001") == ["GE_GENESIS_FF"] and values(found, "00090010") == ["GEMS_IDEN_01"]
+    assert of_another == []
 
 
 # -- paging
@@ -268,12 +353,65 @@ async def test_a_path_that_is_no_uid_is_a_bad_request(client: httpx.AsyncClient)
 
 async def test_a_filter_that_is_not_supported_warns(filled: httpx.AsyncClient) -> None:
     """Q4: it is ignored, as the standard says, and the client is told, for it now sees more than it asked for."""
-    response = await filled.get("/dicomweb/studies?PatientNmae=Doe&orderby=x")
+    response = await filled.get("/dicomweb/studies?PatientNmae=Doe&patientID=x")
 
     assert response.status_code == 200 and len(response.json()) == 2
-    assert response.headers.get_list("warning") == [
-        f'299 {ROOT}: "The PatientNmae attribute cannot be matched in this search and was ignored."'
-    ]
+    assert set(response.headers.get_list("warning")) == {
+        f'299 {ROOT}: "The PatientNmae attribute cannot be matched in this search and was ignored."',
+        f'299 {ROOT}: "The patientID parameter is not supported and was ignored."',
+    }
+
+
+@pytest.mark.parametrize("path", [path for path, _, _ in PATHS])
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "StudyInstanceUID=*",
+        "fuzzymatching=true",
+        "includefield=all",
+        "limit=1",
+        "offset=0",
+        "emptyvaluematching=true",
+        "multiplevaluematching=true",
+    ],
+)
+async def test_every_parameter_of_the_standard_is_supported_everywhere(
+    filled: httpx.AsyncClient, path: str, parameter: str
+) -> None:
+    """Q2, Q10, Q11: PS3.18 Table 8.3.4-1, usage M: no warning says that one was ignored."""
+    response = await filled.get(f"/dicomweb{path}?{parameter}")
+
+    assert response.status_code in (200, 204)
+    assert not [text for text in response.headers.get_list("warning") if "additional results" not in text]
+
+
+async def test_no_search_is_refused_for_what_it_would_find(
+    filled: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Q5, Q6: beyond the gateway's own maximum there is a warning and the next page, never 413."""
+    monkeypatch.setattr(qido, "MAX_RESULTS", 2)
+    monkeypatch.setattr(qido, "MAX_WHOLE_INSTANCES", 1)
+
+    some = await filled.get("/dicomweb/instances?limit=100")
+    whole = await filled.get("/dicomweb/instances?includefield=all")
+
+    assert [len(some.json()), len(whole.json())] == [2, 1]
+    assert "There are 3 additional results" in whole.headers["warning"]
+
+
+async def test_a_disk_that_fails_is_service_unavailable(
+    client: httpx.AsyncClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Q17: 503 with Retry-After, and not an empty result."""
+
+    async def failing(*_: object) -> None:
+        raise StorageFailed("the disk of the data folder refused")
+
+    monkeypatch.setattr(store, "search", failing)
+
+    response = await client.get("/dicomweb/studies")
+
+    assert (response.status_code, response.headers["retry-after"]) == (503, "10")
 
 
 # -- media types
@@ -296,6 +434,19 @@ async def test_results_come_in_the_media_type_asked_for(
     response = await filled.get("/dicomweb/studies", headers={"Accept": accept})
 
     assert response.headers["content-type"] == content_type and len(response.json()) == 2
+
+
+async def test_results_come_in_xml(filled: httpx.AsyncClient) -> None:
+    """N11: one part for each result, which says what it says in JSON; with the same warnings and paging."""
+    path = "/dicomweb/studies?includefield=all&limit=1"
+    response = await filled.get(path, headers={"Accept": 'multipart/related; type="application/dicom+xml"'})
+    as_json = await filled.get(path)
+
+    assert response.headers["content-type"].startswith('multipart/related; type="application/dicom+xml"; boundary=')
+    [(kind, document)] = parts(response)
+    assert kind == "application/dicom+xml"
+    assert [json.loads(encode_json(to_json(parse_xml(document))))] == as_json.json()
+    assert response.headers["warning"] == as_json.headers["warning"]
 
 
 async def test_what_is_not_written_is_not_acceptable(client: httpx.AsyncClient) -> None:

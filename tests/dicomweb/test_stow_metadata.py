@@ -34,6 +34,8 @@ def metadata(file: bytes, pixels: str | None = "bulk/1", without: Sequence[str] 
     """Return a file's dataset in DICOM JSON, with the address of its pixel data."""
     dataset = read_part10(file, 2**31).dataset
     found: dict[str, Any] = json.loads(encode_json(to_json(dataset)))
+    for tag in ("0020000D", "0020000E"):  # which some samples lack
+        found.setdefault(tag, {"vr": "UI", "Value": ["1.2.3.4"]})
     if pixels:
         found["7FE00010"] = {"vr": "OW", "BulkDataURI": pixels}
     return {tag: member for tag, member in found.items() if tag not in without}
@@ -98,7 +100,6 @@ async def test_metadata_with_bulk_data_is_an_instance(client: httpx.AsyncClient,
         "big endian",
         "implicit",
         "deflated",
-        "palette",
         "segmentation",
         "ultrasound, multi-frame",
         "RT dose",
@@ -147,12 +148,13 @@ async def test_a_compressed_part_becomes_a_file_of_its_transfer_syntax(
     client: httpx.AsyncClient, name: str, media_type: str, uid: str
 ) -> None:
     """S3: image/jpeg is four transfer syntaxes; the codestream says which. Frames are parts of one Content-Location."""
-    file, original, data = frames(name)
+    file, _, data = frames(name)
+    document = metadata(file)
 
-    response = await store(client, [metadata(file)], [(media_type, "bulk/1", frame) for frame in data])
+    response = await store(client, [document], [(media_type, "bulk/1", frame) for frame in data])
 
     assert response.status_code in (200, 202), response.text
-    [found] = await retrieved(client, original.StudyInstanceUID)
+    [found] = await retrieved(client, value(document, "0020000D"))
     assert found.file_meta.TransferSyntaxUID == uid
     count = len(data)
     assert [frame.rstrip(b"\0") for frame in generate_frames(found.PixelData, number_of_frames=count)] == [
@@ -172,8 +174,6 @@ async def test_the_codestream_describes_the_pixels(client: httpx.AsyncClient, na
     [found] = await retrieved(client, original.StudyInstanceUID)
     described = ("Rows", "Columns", "SamplesPerPixel", "BitsStored", "PhotometricInterpretation", "HighBit")
     expected = [original.get(keyword) for keyword in described]
-    if name == "JPEG lossless":
-        expected[4] = "YBR_FULL"  # its JFIF marker says so, the dataset that came with it RGB
     assert [found.get(keyword) for keyword in described] == expected
 
 

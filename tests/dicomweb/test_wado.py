@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from dicomweb_client import DICOMwebClient
 
 from gateway.app import create_app
+from gateway.dicom.json_model import encode_json, to_json
+from gateway.dicom.xml_model import parse_xml
 from gateway.settings import Settings
 from gateway.store.protocol import Store
 from tests.conftest import Server, app_client
@@ -185,6 +188,38 @@ async def test_metadata_comes_as_application_json_too(filled: httpx.AsyncClient)
     assert {one.headers["content-type"] for one in (by_header, by_parameter)} == {"application/json"}
 
 
+XML = 'multipart/related; type="application/dicom+xml"'
+
+
+@pytest.mark.parametrize(("path", "count"), COUNTS)
+async def test_metadata_comes_in_xml(filled: httpx.AsyncClient, path: str, count: int) -> None:
+    """W2, N11: one part for each instance, in which every attribute is what it is in JSON."""
+    response = await filled.get(f"{path}/metadata", headers={"Accept": XML})
+    as_json = (await filled.get(f"{path}/metadata")).json()
+
+    assert response.headers["content-type"].startswith('multipart/related; type="application/dicom+xml"; boundary=')
+    assert [kind for kind, _ in parts(response)] == ["application/dicom+xml"] * count
+    documents = [encode_json(to_json(parse_xml(data, any_bulk=True))) for _, data in parts(response)]
+    assert [json.loads(document) for document in documents] == as_json
+
+
+async def test_metadata_of_one_instance_in_xml_may_be_a_single_part(filled: httpx.AsyncClient) -> None:
+    """N11: what is one object needs no multipart around it; a series does."""
+    single = await filled.get(f"{AT_INSTANCE}/metadata", headers={"Accept": "application/dicom+xml"})
+    of_series = await filled.get(f"{AT_SERIES}/metadata", headers={"Accept": "application/dicom+xml"})
+
+    assert (single.headers["content-type"], of_series.status_code) == ("application/dicom+xml", 406)
+    assert parse_xml(single.content)["00080018"].values == (INSTANCE,)
+
+
+async def test_bulk_data_in_xml_have_the_same_address(bulky: httpx.AsyncClient) -> None:
+    """W3: the uri of BulkData."""
+    response = await bulky.get(f"{AT_INSTANCE}/metadata", headers={"Accept": "application/dicom+xml"})
+    in_json = bulk_uri((await bulky.get(f"{AT_INSTANCE}/metadata")).json()[0])
+
+    assert f'<BulkData uri="{in_json}"/>'.encode() in response.content
+
+
 # -- bulk data
 
 
@@ -227,6 +262,22 @@ async def test_bulk_data_comes_as_multipart_if_asked(bulky: httpx.AsyncClient) -
     response = await bulky.get(uri, headers={"Accept": 'multipart/related; type="application/octet-stream"'})
 
     assert parts(response) == [("application/octet-stream", LUT)]
+
+
+@pytest.mark.parametrize("path", LEVELS)
+async def test_all_bulk_data_of_a_resource_come_at_once(bulky: httpx.AsyncClient, path: str) -> None:
+    """W1: PS3.18 10.4.1.5: one part for each value, its Content-Location the BulkDataURI of the metadata."""
+    uri = bulk_uri((await bulky.get(f"{AT_INSTANCE}/metadata")).json()[0])
+
+    response = await bulky.get(f"{path}/bulkdata")
+
+    assert parts(response) == [("application/octet-stream", LUT)]
+    assert f"Content-Location: {uri}\r\n".encode() in response.content
+
+
+async def test_a_resource_without_bulk_data_has_none_to_give(filled: httpx.AsyncClient) -> None:
+    """W9: 404, and no empty body."""
+    assert (await filled.get(f"{AT_STUDY}/bulkdata")).status_code == 404
 
 
 RANGES = [

@@ -1,0 +1,129 @@
+"""Retrieve frames and pixel data: PS3.18 sections 10.4.1.1.6 and 10.4.1.1.7, in the media types of section 8.7.3.
+
+Pixels are not edited: what is sent is what was received, or the same without loss in another transfer syntax.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from gateway.dicom.part10 import EXPLICIT_VR_LITTLE_ENDIAN
+from gateway.dicomweb.instance_pixels import InstancePixels, check_numbers, computed, frame_list, instance_pixels
+from gateway.dicomweb.locate import locate
+from gateway.dicomweb.media_types import FRAMES
+from gateway.dicomweb.negotiation import OCTETS, Choice, Offer, negotiate
+from gateway.dicomweb.problems import endpoint
+from gateway.dicomweb.responses import Part, Validators, multipart_response, not_modified, pieces
+from gateway.dicomweb.wado_syntax import ANY, stored_syntax
+from gateway.errors import NotAcceptable
+from gateway.pixels.frames import Frames, frame_numbers
+from gateway.pixels.transcode import TranscodedFrame, transcode_frame
+from gateway.pixels.transfer_syntaxes import TransferSyntax, syntaxes_of, transfer_syntax
+from gateway.state import State
+
+# A version never changes, so whoever names one need not ask again. The latest one can: an edit leaves its pixels alone,
+# but the same SOP instance can be stored once more with others, and a picture of last year's must not be shown then.
+IMMUTABLE = "private, max-age=31536000, immutable"
+REVALIDATED = "private, no-cache"
+
+
+@endpoint
+async def retrieve_frames(request: Request[State]) -> Response:
+    """Answer frames of an instance, one part each, in the order of the list."""
+    return await _answer(request, frame_list(str(request.path_params["frames"])))
+
+
+@endpoint
+async def retrieve_pixel_data(request: Request[State]) -> Response:
+    """Answer all frames of an instance, one part each."""
+    return await _answer(request, [])
+
+
+async def _answer(request: Request[State], numbers: Sequence[int]) -> Response:
+    """Return the frames of these numbers, all for none."""
+    pixels = await instance_pixels(await locate(request))
+    stored = transfer_syntax(stored_syntax(pixels.metadata.instances[pixels.uid]))
+    choices = negotiate(request, _offers(stored, single=len(numbers) == 1))
+    validators = _validators(request, pixels, numbers)
+    caching = {"Cache-Control": REVALIDATED if pixels.located.version is None else IMMUTABLE}
+    if unchanged := not_modified(request, validators):
+        unchanged.headers.update(caching)
+        return unchanged
+    frames = await pixels.as_stored()
+    numbers = numbers or frame_numbers(frames)
+    check_numbers(frames, numbers)
+    choice, first = await _first(choices, frames, numbers[0])
+    headers = validators.headers | caching
+    if choice.multipart:
+        return await multipart_response(_parts(frames, numbers, choice, first), choice.name, headers)
+    headers |= {"Content-Type": _content_type(choice, first), "Content-Length": str(len(first.data))}
+    return StreamingResponse(pieces([first.data]), 200, headers)
+
+
+def _validators(request: Request[State], pixels: InstancePixels, numbers: Sequence[int]) -> Validators:
+    """Return an entity tag of the stored file, the frames and what was accepted: each has bytes of its own."""
+    accepted = [*request.query_params.getlist("accept"), *request.headers.getlist("accept")]
+    asked = repr((pixels.stored.sha256, list(numbers), accepted))
+    return Validators(f'"{hashlib.sha256(asked.encode()).hexdigest()[:32]}"', pixels.located.updated_at)
+
+
+def _offers(stored: TransferSyntax, single: bool) -> list[Offer]:
+    """Return what frames can be sent as, what they are stored as first; one frame also without a multipart around."""
+    names = dict.fromkeys([*stored.media_types, *(offer.name for offer in FRAMES)])
+    parts = [Offer(name, multipart=True) for name in names]
+    return [*parts, *map(Offer, names)] if single else parts
+
+
+async def _first(choices: Sequence[Choice], frames: Frames, number: int) -> tuple[Offer, TranscodedFrame]:
+    """Return the first choice that the pixels fit into, and a frame made so. Raises NotAcceptable."""
+    reason = NotAcceptable("not in these transfer syntaxes: ask for *, the one that is stored")
+    for choice in choices:
+        for uid in frame_syntaxes(choice, frames.transfer_syntax):
+            try:
+                return choice.offer, await computed(transcode_frame, frames, number, uid)
+            except NotAcceptable as error:
+                reason = error
+    raise reason
+
+
+def frame_syntaxes(choice: Choice, stored: TransferSyntax) -> list[str]:
+    """Return the transfer syntaxes that a choice allows of what is stored, best first.
+
+    "*" is the stored one: as application/octet-stream too, where viewers ask for it so. Native frames are the same in
+    every native transfer syntax but for the byte order, and go by the name of Explicit VR Little Endian.
+    """
+    as_stored = EXPLICIT_VR_LITTLE_ENDIAN if stored.family == "native" else stored.uid
+    name, named = choice.offer.name, choice.transfer_syntaxes
+    lossless = [syntax.uid for syntax in syntaxes_of(name) if syntax.encodes and syntax.lossless]
+    own = [as_stored] if name in stored.media_types else []
+    if ANY in named:
+        return [as_stored] if own or name == OCTETS else lossless
+    if named:
+        possible = {*own, *lossless, *([stored.uid] if own or name == OCTETS else [])}
+        return [uid for uid in named if uid in possible]
+    return [*own, *lossless] if own or stored.decodes or name != OCTETS else [as_stored]
+
+
+async def _parts(frames: Frames, numbers: Sequence[int], offer: Offer, first: TranscodedFrame) -> AsyncIterator[Part]:
+    uid = first.transfer_syntax.uid
+    for at, number in enumerate(numbers):
+        frame = first if at == 0 else await computed(transcode_frame, frames, number, uid)
+        yield {"Content-Type": _content_type(offer, frame)}, [frame.data]
+
+
+def _content_type(offer: Offer, frame: TranscodedFrame) -> str:
+    return f"{offer.name}; transfer-syntax={frame.transfer_syntax.uid}"
+
+
+_INSTANCE = "/studies/{study}/series/{series}/instances/{instance}"
+
+# PS3.18 Tables 10.4.1-5 and 10.4.1-6.
+routes: list[Route] = [
+    Route(f"{_INSTANCE}/frames/{{frames}}", retrieve_frames),
+    Route(f"{_INSTANCE}/pixeldata", retrieve_pixel_data),
+]

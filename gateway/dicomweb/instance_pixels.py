@@ -1,0 +1,102 @@
+"""The pixels of one instance, opened for the endpoints of frames and pictures, and the threads that work on them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import ParamSpec, TypeVar
+
+from gateway.dicom.dataset import BulkData, Dataset
+from gateway.dicom.part10 import Span, read_part10
+from gateway.dicomweb.locate import Located
+from gateway.dicomweb.targets import whole_number
+from gateway.dicomweb.wado import bulk_reader
+from gateway.dicomweb.wado_bulk import bulk_uris
+from gateway.dicomweb.wado_metadata import dataset_of
+from gateway.errors import InvalidPart10, NotAcceptable, NotFound, TooLarge
+from gateway.metadata.image_set import ImageSetMetadata
+from gateway.pixels.frames import Frames, read_frames
+from gateway.store.protocol import Member, StoredObject
+
+_P = ParamSpec("_P")
+_Made = TypeVar("_Made")
+
+# Codecs leave the interpreter's lock: as many at a time as there are cores, the others wait their turn.
+_THREADS = ThreadPoolExecutor(os.cpu_count() or 1, "pixels")
+
+
+@dataclass(frozen=True, slots=True)
+class InstancePixels:
+    """An instance in one version, and the file it came as."""
+
+    located: Located
+    member: Member
+    uid: str
+    metadata: ImageSetMetadata
+    stored: StoredObject
+
+    async def as_stored(self) -> Frames:
+        """Return the frames that were received. Raises NotAcceptable for an instance without readable pixels."""
+        return await computed(read_frames, await self._file())
+
+    async def as_edited(self) -> Frames:
+        """Return the same frames under the attributes as they are now. Raises NotAcceptable."""
+        read_bulk = bulk_reader(self.located.store, self.located.datastore_id, self.member.image_set_id)
+        dataset = dataset_of(self.metadata, self.uid)
+        return await computed(_edited_frames, await self._file(), dataset, read_bulk)
+
+    async def _file(self) -> memoryview:
+        return await self.located.store.read(self.stored.address)
+
+
+async def opened(located: Located, member: Member, uid: str, metadata: ImageSetMetadata) -> InstancePixels:
+    """Return the pixels of an instance of an image set."""
+    objects = await located.store.objects(located.datastore_id, member.image_set_id, member.version, [uid])
+    return InstancePixels(located, member, uid, metadata, objects[uid])
+
+
+async def instance_pixels(located: Located) -> InstancePixels:
+    """Return the pixels of the instance that was located. Raises NotFound."""
+    [member] = located.members
+    return await opened(located, member, located.target.instance, await located.metadata(member))
+
+
+async def computed(function: Callable[_P, _Made], *args: _P.args, **kwargs: _P.kwargs) -> _Made:
+    """Return what a function of the pixels returns, run on one of their threads.
+
+    Stored pixels that are damaged or too large are no fault of the request: NotAcceptable, with the reason.
+    """
+
+    def call() -> _Made:
+        return function(*args, **kwargs)
+
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_THREADS, call)
+    except (InvalidPart10, TooLarge) as error:
+        raise NotAcceptable(str(error)) from error
+    except NotFound as error:
+        if error.kind == "Pixel Data":
+            raise NotAcceptable("the instance has no pixel data") from error
+        raise
+
+
+def _edited_frames(data: memoryview, dataset: Dataset, read_bulk: Callable[[BulkData], memoryview]) -> Frames:
+    part10 = read_part10(data)
+    missing = set(bulk_uris(dataset)) - set(part10.bulk)
+    added: dict[str, Span | bytes] = {uri: bytes(read_bulk(BulkData(uri, 0))) for uri in missing}
+    return Frames(data, replace(part10, dataset=dataset, bulk=part10.bulk | added))
+
+
+def frame_list(text: str) -> list[int]:
+    """Return the numbers of a list of frames, in its order (PS3.18 section 10.4.1.1.6). Raises InvalidQuery."""
+    return [whole_number(number, "frames", 1, 2**31 - 1) for number in text.split(",")]
+
+
+def check_numbers(frames: Frames, numbers: Sequence[int]) -> None:
+    """Raise NotFound for a number that no frame has."""
+    for number in numbers:
+        if number > frames.count:
+            raise NotFound("frame", str(number))

@@ -1,0 +1,100 @@
+"""Which transfer syntax an instance is retrieved in: PS3.18 section 8.7.3.3.
+
+What is stored is sent as it is wherever the client takes that. Otherwise it is transcoded, if that can be done without
+loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.dicom.part10 import EXPLICIT_VR_LITTLE_ENDIAN
+from gateway.dicomweb.negotiation import Choice, Offer
+from gateway.errors import NotAcceptable
+from gateway.metadata.image_set import InstanceMetadata
+from gateway.pixels.instance import MAX_INSTANCE_BYTES
+from gateway.pixels.transfer_syntaxes import TRANSFER_SYNTAXES, transfer_syntax
+
+ANY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a resource is sent. syntaxes: of each instance that is; left_out: how many cannot be sent as asked."""
+
+    offer: Offer
+    syntaxes: Mapping[str, str]
+    left_out: int
+
+
+def plan(choices: Sequence[Choice], instances: Mapping[str, InstanceMetadata]) -> Plan:
+    """Return the first choice that every instance can meet; else the one that most can. Raises NotAcceptable."""
+    best: Plan | None = None
+    for choice in choices:
+        wanted = {uid: syntax_for(choice.transfer_syntaxes, instance) for uid, instance in instances.items()}
+        syntaxes = {uid: syntax for uid, syntax in wanted.items() if syntax}
+        found = Plan(choice.offer, syntaxes, len(wanted) - len(syntaxes))
+        if not found.left_out:
+            return found
+        if syntaxes and (best is None or found.left_out < best.left_out):
+            best = found
+    if best is None:
+        written = ", ".join(syntax.uid for syntax in TRANSFER_SYNTAXES.values() if syntax.encodes and syntax.lossless)
+        raise NotAcceptable(f"not in these transfer syntaxes: ask for *, the one that is stored, or one of {written}")
+    return best
+
+
+def syntax_for(named: Sequence[str], instance: InstanceMetadata) -> str | None:
+    """Return the transfer syntax to send an instance in; None where none of those named can be made of it.
+
+    Where none is named, explicit VR little endian is meant, or what is stored if that is lossy: its pixels would not be
+    what they seem (PS3.18 section 8.7.3.3.1). So it is for what cannot be decoded here: better that than nothing.
+    """
+    stored = stored_syntax(instance)
+    if ANY in named or stored in named:
+        return stored
+    if named:
+        return next((uid for uid in named if _can_be_made(uid, instance)), None)
+    if _can_be_made(EXPLICIT_VR_LITTLE_ENDIAN, instance):
+        return EXPLICIT_VR_LITTLE_ENDIAN if transfer_syntax(stored).lossless else stored
+    return None if transfer_syntax(stored).decodes else stored
+
+
+def stored_syntax(instance: InstanceMetadata) -> str:
+    """Return the transfer syntax an instance was received in; "" where nothing says."""
+    return str(instance.get("StoredTransferSyntaxUID") or instance["DICOM"].get("TransferSyntaxUID") or "")
+
+
+def _can_be_made(uid: str, instance: InstanceMetadata) -> bool:
+    """Whether an instance can be transcoded to a transfer syntax without loss, and fits into it."""
+    target, stored = transfer_syntax(uid), transfer_syntax(stored_syntax(instance))
+    if uid == stored.uid:
+        return True
+    has_pixels = "Rows" in instance["DICOM"]
+    if not (target.encodes and target.lossless) or (has_pixels and not stored.decodes):
+        return False
+    if uid != EXPLICIT_VR_LITTLE_ENDIAN and not has_pixels:
+        return False
+    return _native_bytes(instance) <= MAX_INSTANCE_BYTES
+
+
+_FACTORS = ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames")
+
+
+def _native_bytes(instance: InstanceMetadata) -> int:
+    """Return the length of the pixels without compression, as the metadata describe them; 0 where they do not."""
+    dicom = instance["DICOM"]
+    if "Rows" not in dicom:
+        return 0
+    size = max(1, _number(dicom.get("BitsAllocated")) // 8)
+    for keyword in _FACTORS:
+        size *= max(1, _number(dicom.get(keyword)))
+    return size
+
+
+def _number(value: object) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        return 0
