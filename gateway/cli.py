@@ -129,8 +129,16 @@ def client_of(options: argparse.Namespace) -> AbstractContextManager[Client]:
 
 
 def add_import(commands: Commands) -> None:
-    command = commands.add_parser("import", help="store folders of DICOM files")
-    command.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a file, or a folder and all below it")
+    command = commands.add_parser("import", help="store folders of DICOM files, or studies of another DICOMweb server")
+    command.add_argument("paths", metavar="PATH", nargs="+", help="a file, a folder and all below it, or one https://…")
+    command.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        type=search_filter,
+        metavar="ATTRIBUTE=VALUE",
+        help="of a DICOMweb server, only studies that match: PatientID=…, StudyDate=20240101-; may be repeated",
+    )
     add_target(command)
     command.add_argument("--quiet", action="store_true", help="show no progress")
     command.set_defaults(run=run_import)
@@ -139,13 +147,38 @@ def add_import(commands: Commands) -> None:
 def run_import(options: argparse.Namespace) -> int:
     from gateway.commands.import_files import import_files
 
+    addresses = [path for path in options.paths if path.startswith(("http://", "https://"))]
+    if addresses:
+        return run_import_pacs(options)
+    if options.filter:
+        complain("--filter goes with the address of a DICOMweb server")
+        return 2
     missing = [path for path in options.paths if not os.path.lexists(path)]
     for path in missing:
         complain(f"{path} does not exist")
     if missing:
         return 66
     with client_of(options) as client:
-        return import_files(options.paths, client, as_json=options.json, quiet=options.quiet)
+        return import_files([Path(path) for path in options.paths], client, as_json=options.json, quiet=options.quiet)
+
+
+def run_import_pacs(options: argparse.Namespace) -> int:
+    from gateway.commands.import_pacs import import_pacs
+
+    if len(options.paths) > 1:
+        complain("one DICOMweb server at a time, and no folders with it")
+        return 2
+    with client_of(options) as client:
+        filters = dict(options.filter)
+        return import_pacs(options.paths[0], filters, client, as_json=options.json, quiet=options.quiet)
+
+
+def search_filter(text: str) -> tuple[str, str]:
+    """Return an attribute and the value to match. Raises ValueError, which argparse tells as a usage error."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isalnum() or not value:
+        raise ValueError
+    return name, value
 
 
 def add_translate(commands: Commands) -> None:

@@ -1,0 +1,120 @@
+"""OHIF in a browser over a running gateway: it lists a study, draws its pixels, and shows what was edited."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.conftest import Server
+from tests.dicomweb.edits import MERGE_PATCH, STUDY_UID, pn
+from tests.dicomweb.wire import STOW, multipart
+from tests.samples import ct_series
+
+HERE = Path(__file__).parent
+CONFIGURATION = HERE.parents[1] / "deploy" / "ohif" / "app-config.js"
+OHIF = Path(os.environ.get("OHIF", "")) / "package" / "dist"
+CHROMIUM = shutil.which("chromium")
+
+pytestmark = pytest.mark.skipif(
+    not (os.environ.get("OHIF") and OHIF.is_dir() and CHROMIUM and shutil.which("node")),
+    reason="there is no OHIF, Chromium or Node here: tests/README.md says how to have them",
+)
+
+
+class Site(SimpleHTTPRequestHandler):
+    """The viewer with deploy/ohif/app-config.js, and the gateway below /dicomweb, as deploy/ohif/nginx.conf has it."""
+
+    gateway = ""
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        if path.startswith("/dicomweb/"):
+            self._forward()
+        elif path == "/app-config.js":
+            self._answer(200, {"Content-Type": "text/javascript"}, CONFIGURATION.read_bytes())
+        else:
+            if not (OHIF / path.lstrip("/")).is_file():
+                self.path = "/index.html"
+            super().do_GET()
+
+    def end_headers(self) -> None:
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        super().end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+    def _forward(self) -> None:
+        connection = http.client.HTTPConnection(urlsplit(self.gateway).netloc, timeout=60)
+        asked = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+        connection.request("GET", self.path, headers=asked)
+        response = connection.getresponse()
+        kept = {
+            name: value
+            for name, value in response.getheaders()
+            if name.lower() not in ("transfer-encoding", "content-length", "connection", "date", "server")
+        }
+        self._answer(response.status, kept, response.read())
+        connection.close()
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status not in (204, 304):
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if status not in (204, 304):
+            self.wfile.write(body)
+
+
+@pytest.fixture
+def site(server: Server) -> Iterator[str]:
+    """The address of the viewer."""
+    handler = type("GatewaySite", (Site,), {"gateway": server.url})
+    with ThreadingHTTPServer(("127.0.0.1", 0), lambda *args: handler(*args, directory=str(OHIF))) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+
+
+def view(site: str, picture: Path) -> str:
+    """Return the text of the study list, with a picture of the study's first viewport in a file."""
+    done = subprocess.run(
+        ["node", str(HERE / "view.js"), str(CHROMIUM), site, STUDY_UID, str(picture)],
+        env={**os.environ, "NODE_PATH": str(Path(os.environ["OHIF"]) / "node_modules")},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+def test_ohif_shows_a_study_and_its_edited_name(server: Server, site: str, tmp_path: Path) -> None:
+    """The study is listed and its pixels are drawn; after an edit, the reloaded list has the new name."""
+    body = multipart(ct_series(3))
+    httpx.post(f"{server.dicomweb}/studies", content=body, headers={"Content-Type": STOW}).raise_for_status()
+
+    before = view(site, tmp_path / "before.png")
+    url = f"{server.dicomweb}/studies/{STUDY_UID}/metadata"
+    httpx.patch(url, json=[{"00100010": pn("DOE^JANE")}], headers=MERGE_PATCH).raise_for_status()
+    after = view(site, tmp_path / "after.png")
+
+    assert "CompressedSamples" in before and "DOE" not in before
+    assert "DOE" in after and "CompressedSamples" not in after
+    for picture in ("before.png", "after.png"):
+        with Image.open(tmp_path / picture) as drawn:
+            assert len(set(drawn.convert("L").tobytes())) > 64

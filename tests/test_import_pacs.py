@@ -1,0 +1,152 @@
+"""`gateway import https://…`: from another gateway always, from Orthanc where it is installed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.cli import main
+from tests.conftest import Server, serving
+from tests.dicomweb.edits import STUDY_UID
+from tests.dicomweb.wire import STOW, multipart, parts
+from tests.samples import ct_series, instance
+
+OTHER_UID = "1.2.826.0.1.3680043.8.498.2"
+PLUGINS = Path("/usr/share/orthanc/plugins")
+
+
+@contextmanager
+def orthanc(folder: Path) -> Iterator[str]:
+    """Run Orthanc with its DICOMweb plugin, and yield its DICOMweb root."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    configuration = folder / "orthanc.json"
+    folder.mkdir()
+    settings = {
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "index"),
+        "Plugins": [str(PLUGINS / "libOrthancDicomWeb.so")],
+        "HttpPort": port,
+        "DicomServerEnabled": False,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "OverwriteInstances": True,
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+    }
+    configuration.write_text(json.dumps(settings))
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(["Orthanc", str(configuration)], stdout=log, stderr=log)
+    try:
+        root = f"http://127.0.0.1:{port}/dicom-web"
+        until = time.monotonic() + 60
+        while not answers(f"{root}/studies"):
+            assert process.poll() is None and time.monotonic() < until, (folder / "log").read_text()
+            time.sleep(0.2)
+        yield root
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(params=["gateway", "orthanc"])
+def pacs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The DICOMweb root of an archive with two studies of one patient and one of another."""
+    if request.param == "orthanc":
+        if shutil.which("Orthanc") is None or not (PLUGINS / "libOrthancDicomWeb.so").exists():
+            pytest.skip("there is no Orthanc here: apt-get install orthanc orthanc-dicomweb")
+        with orthanc(tmp_path / "orthanc") as root:
+            store(root)
+            yield root
+    else:
+        with serving(tmp_path / "pacs") as server:
+            store(server.dicomweb)
+            yield server.dicomweb
+
+
+def store(root: str) -> None:
+    files = [*ct_series(3), instance(study=OTHER_UID), instance(study="1.2.3", PatientID="2CT2")]
+    httpx.post(f"{root}/studies", content=multipart(files), headers={"Content-Type": STOW}).raise_for_status()
+
+
+def imported(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, dict[str, Any]]:
+    """Run the command with --json; return its exit status and its report."""
+    status = main(["import", "--json", *map(str, arguments)])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def test_matching_studies_come_over(
+    pacs: str, tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All instances of the studies that match, and no other; each file has the bytes it has in the archive."""
+    status, summary = imported(capsys, pacs, "--filter", "PatientID=1CT1", "--url", server.url)
+
+    assert (status, summary["stored"], summary["studies"]) == (0, 4, 2)
+    path, accept = f"/studies/{OTHER_UID}", {"Accept": 'multipart/related; type="application/dicom"'}
+    [(_, there)] = parts(httpx.get(pacs + path, headers=accept))
+    [(_, here)] = parts(httpx.get(server.dicomweb + path, headers=accept))
+    assert here[128:] == there[128:]
+    assert httpx.get(f"{server.dicomweb}/studies?PatientID=2CT2").status_code == 204
+
+
+def test_several_filters_narrow(pacs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every filter has to match, into a data folder too."""
+    options = ["--filter", "PatientID=1CT1", "--filter", f"StudyInstanceUID={OTHER_UID}", "--data", tmp_path / "data"]
+
+    status, summary = imported(capsys, pacs, *options)
+
+    assert (status, summary["stored"], summary["studies"]) == (0, 1, 1)
+
+
+def test_it_goes_on_where_it_stopped(pacs: str, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """A series that is here in full is not fetched again; one of which a part is here is."""
+    first, *_ = ct_series(3)
+    body = multipart([first, instance(study=OTHER_UID)])
+    httpx.post(f"{server.dicomweb}/studies", content=body, headers={"Content-Type": STOW}).raise_for_status()
+
+    status, summary = imported(capsys, pacs, "--url", server.url)
+
+    assert (status, summary["series"]) == (0, {"fetched": 2, "present": 1})
+    assert len(httpx.get(f"{server.dicomweb}/studies/{STUDY_UID}/instances").json()) == 3
+    assert imported(capsys, pacs, "--url", server.url)[1]["series"] == {"fetched": 0, "present": 3}
+
+
+def test_a_pacs_that_does_not_answer_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 69, as for a gateway that does not answer."""
+    status = main(["import", "http://127.0.0.1:9/dicom-web", "--data", str(tmp_path / "data")])
+
+    assert status == 69
+    assert "http://127.0.0.1:9/dicom-web does not answer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["folder", "--filter", "PatientID=1"], ["http://pacs/a", "folder"]])
+def test_a_filter_goes_with_one_server(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong command line is exit status 2."""
+    assert main(["import", *arguments]) == 2
+
+
+def test_without_the_library_it_says_what_to_install(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """dicomweb-client is an extra: folders are imported without it."""
+    monkeypatch.setitem(__import__("sys").modules, "dicomweb_client.api", None)
+
+    assert main(["import", "http://127.0.0.1:9/dicom-web", "--data", str(tmp_path / "data")]) == 78
+    assert "pip install 'dicomweb-gateway[pacs]'" in capsys.readouterr().err
