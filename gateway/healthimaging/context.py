@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from gateway.events import Account
 from gateway.settings import Settings
 from gateway.state import ImportRunner
 from gateway.store.protocol import Provenance, Store
@@ -27,13 +28,17 @@ class Context:
     clock: Callable[[], datetime]
     provenance: Provenance = Provenance()
 
+    @property
+    def account(self) -> Account:
+        return Account(self.settings.region, self.settings.account)
+
     def datastore_arn(self, datastore_id: str) -> str:
         """Return the Amazon Resource Name of a data store."""
-        return f"arn:aws:medical-imaging:{self.settings.region}:{self.settings.account}:datastore/{datastore_id}"
+        return self.account.datastore_arn(datastore_id)
 
     def image_set_arn(self, datastore_id: str, image_set_id: str) -> str:
         """Return the Amazon Resource Name of an image set."""
-        return f"{self.datastore_arn(datastore_id)}/imageset/{image_set_id}"
+        return self.account.image_set_arn(datastore_id, image_set_id)
 
 
 Handler: TypeAlias = Callable[[Context, Input], Awaitable[Output]]

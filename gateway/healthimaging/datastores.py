@@ -28,6 +28,7 @@ async def get_datastore(context: Context, request: Input) -> Output:
     """Return a data store's properties, a deleted one's too."""
     datastore = await context.store.datastore(request["datastoreId"])
     properties = {name: datastore.properties.get(name) for name in _PROPERTIES}
+    properties["losslessStorageFormat"] = properties["losslessStorageFormat"] or "HTJ2K"
     return {"datastoreProperties": _summary(context, datastore) | properties}
 
 

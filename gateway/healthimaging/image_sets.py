@@ -7,7 +7,7 @@ whoever asks next sees ACTIVE.
 
 from __future__ import annotations
 
-from gateway.errors import InvalidRequest, VersionConflict
+from gateway.errors import ConstraintViolations, InvalidRequest, TooLarge, VersionConflict
 from gateway.healthimaging.context import Context, Input, Output
 from gateway.healthimaging.faults import to_message
 from gateway.healthimaging.pages import next_token, number_position, page_size
@@ -20,6 +20,9 @@ _MOST_DIGITS = 18
 
 # A deletion names no version, so one that lost a race is tried again from the version that won it.
 _ATTEMPTS = 5
+
+# Rules of docs/constraints.md that other image sets break, and not the one that is updated.
+_TOLD_LATER = frozenset({"duplicate"})
 
 _NO_CHANGE = "The update changes nothing, so no version was made"
 
@@ -60,36 +63,51 @@ async def list_image_set_versions(context: Context, request: Input) -> Output:
 async def update_image_set_metadata(context: Context, request: Input) -> Output:
     """Update metadata or revert to a version; the edit is made, whole or not at all, before this answers.
 
-    Raises ConstraintViolations at once: the service may report them later, as UPDATE_FAILED.
+    Raises ConstraintViolations at once where the image set itself forbids the update. What other image sets forbid
+    makes a version UPDATE_FAILED, for clients to find as they would one of the service's.
     """
     datastore_id, image_set_id = request["datastoreId"], request["imageSetId"]
-    change = _change(request["updateImageSetMetadataUpdates"])
+    change = _change(request["updateImageSetMetadataUpdates"], context.settings.max_update_document)
     force, whole_study = request.get("force", False), request.get("includeStudyImageSets", False)
     if whole_study and isinstance(change, Revert):
         raise InvalidRequest("includeStudyImageSets cannot be used with revertToVersionId")
     if force and context.settings.force_needs_reason:
         raise InvalidRequest("force needs a reason here, and this API has no place for one: edit over DICOMweb")
-    result = await context.store.edit(
-        Edit(
-            datastore_id,
-            (ImageSetEdit(image_set_id, _number(request["latestVersionId"]), change),),
-            context.provenance,
-            force=force,
-            include_study_image_sets=whole_study,
-        )
+    latest = version_number(request["latestVersionId"])
+    edit = Edit(
+        datastore_id,
+        (ImageSetEdit(image_set_id, latest, change),),
+        context.provenance,
+        force=force,
+        include_study_image_sets=whole_study,
     )
-    made = next(image_set for image_set in result.image_sets if image_set.image_set_id == image_set_id)
-    version = await context.store.image_set(datastore_id, image_set_id, made.version)
+    version = await _carry_out(context, edit)
+    changed = version.version > latest
     return {
         "datastoreId": datastore_id,
         "imageSetId": image_set_id,
-        "latestVersionId": str(made.version),
-        "imageSetState": "LOCKED" if made.changed else version.state,
-        "imageSetWorkflowStatus": "UPDATING" if made.changed else version.workflow_status,
+        "latestVersionId": str(version.version),
+        "imageSetState": "LOCKED" if changed else version.state,
+        "imageSetWorkflowStatus": "UPDATING" if changed else version.workflow_status,
         "createdAt": version.created_at,
         "updatedAt": version.updated_at,
-        "message": None if made.changed else _NO_CHANGE,
+        "message": None if changed else _NO_CHANGE,
     }
+
+
+async def _carry_out(context: Context, edit: Edit) -> ImageSetVersion:
+    """Return the version that an edit of one image set made, the one it was made from where it changes nothing."""
+    [named] = edit.image_sets
+    try:
+        result = await context.store.edit(edit)
+    except ConstraintViolations as error:
+        if any(violation.rule not in _TOLD_LATER for violation in error.violations):
+            raise
+        return await context.store.record_failure(
+            edit.datastore_id, named.image_set_id, named.latest_version, str(error), edit.provenance
+        )
+    made = next(image_set for image_set in result.image_sets if image_set.image_set_id == named.image_set_id)
+    return await context.store.image_set(edit.datastore_id, named.image_set_id, made.version)
 
 
 async def delete_image_set(context: Context, request: Input) -> Output:
@@ -122,18 +140,21 @@ def _deletion(version: ImageSetVersion, state: str, workflow_status: str) -> Out
     }
 
 
-def _change(updates: Input) -> MetadataUpdates | Revert:
+def _change(updates: Input, longest: int) -> MetadataUpdates | Revert:
     if "revertToVersionId" in updates:
-        return Revert(_number(updates["revertToVersionId"]))
+        return Revert(version_number(updates["revertToVersionId"]))
     blobs = updates["DICOMUpdates"]
+    for name, blob in blobs.items():
+        if len(blob) > longest:
+            raise TooLarge(f"{name} is longer than {longest} bytes, the quota of this gateway")
     return parse_updates(blobs.get("updatableAttributes"), blobs.get("removableAttributes"))
 
 
 def _version_asked(request: Input) -> int | None:
-    return _number(request["versionId"]) if "versionId" in request else None
+    return version_number(request["versionId"]) if "versionId" in request else None
 
 
-def _number(version_id: str) -> int:
+def version_number(version_id: str) -> int:
     """Return a version id as a number, a greater one than there can be for a text too long to be one."""
     digits = version_id.lstrip("0")
     return int(digits or "0") if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.healthimaging.context import Handler
+from gateway.healthimaging.copying import copy_image_set
 from gateway.healthimaging.datastores import create_datastore, delete_datastore, get_datastore, list_datastores
+from gateway.healthimaging.frames import get_image_frame
 from gateway.healthimaging.image_sets import (
     delete_image_set,
     get_image_set,
@@ -31,8 +33,10 @@ OPERATIONS: Mapping[str, Handler] = {
     "SearchImageSets": search_image_sets,
     "GetImageSet": get_image_set,
     "GetImageSetMetadata": get_image_set_metadata,
+    "GetImageFrame": get_image_frame,
     "ListImageSetVersions": list_image_set_versions,
     "UpdateImageSetMetadata": update_image_set_metadata,
+    "CopyImageSet": copy_image_set,
     "DeleteImageSet": delete_image_set,
     "TagResource": tag_resource,
     "UntagResource": untag_resource,

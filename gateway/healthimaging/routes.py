@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.errors import GatewayError
 from gateway.healthimaging.context import Context
+from gateway.healthimaging.event_feed import get_events
 from gateway.healthimaging.faults import RequestEntityTooLarge, UnknownOperation, fault
 from gateway.healthimaging.model import Operation, service
 from gateway.healthimaging.operations import OPERATIONS
@@ -36,7 +37,8 @@ def routes() -> list[BaseRoute]:
         by_path[_route_path(operation)][operation.method] = operation
     # What the SDKs of a later API version may call.
     by_path["/datastore/{datastoreId}/imageSet/{rest:path}"] = {}
-    return [Route(path, Resource(operations)) for path, operations in by_path.items()]
+    operations_of_api = [Route(path, Resource(operations)) for path, operations in by_path.items()]
+    return [*operations_of_api, Route("/datastore/{datastoreId}/events", get_events, methods=["GET"])]
 
 
 def _route_path(operation: Operation) -> str:

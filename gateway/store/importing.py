@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from gateway.dicom.dataset import Dataset
 from gateway.errors import GatewayError
+from gateway.metadata.fingerprint import fingerprint
 from gateway.metadata.image_set import Head
-from gateway.metadata.mapping import to_head
+from gateway.metadata.mapping import to_head, to_instance_metadata
 from gateway.metadata.organise import GroupingKeys, Identity, coerce, grouping_keys, place
 from gateway.store.drafts import Draft
 from gateway.store.log import CurrentImageSet, CurrentStudy
@@ -135,7 +136,8 @@ class Placing:
             assert target.current is not None
             target.draft = Draft.of(target.current)
         uid, received = arrival.identity.sop_instance_uid, arrival.received
-        stored = StoredObject(received.address, received.sha256)
+        own = fingerprint(to_head(received.dataset), to_instance_metadata(received.dataset))
+        stored = StoredObject(received.address, received.sha256, own)
         target.draft.put(uid, coerced.instance, stored, received.bulk)
         target.stored[uid] = stored
         target.touched.add(uid)

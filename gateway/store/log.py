@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from gateway.errors import VersionConflict
 from gateway.store.blobs import Address
+from gateway.store.frame_log import FrameLog
 from gateway.store.import_log import ImportLog
 from gateway.store.parts import Manifest, Part
 from gateway.store.protocol import (
@@ -22,6 +23,7 @@ from gateway.store.protocol import (
     Answer,
     ChangeSummary,
     Datastore,
+    Happening,
     ImageSetSearch,
     ImageSetState,
     ImageSetVersion,
@@ -111,6 +113,8 @@ class NewVersion:
     slots: Sequence[tuple[str, int]] = ()
     objects: Mapping[int, StoredObject] = field(default_factory=dict)
     bulk: Mapping[str, Address] = field(default_factory=dict)
+    message: str | None = None
+    copied_from: tuple[str, int] | None = None
 
     @property
     def modality(self) -> str:
@@ -322,6 +326,9 @@ class VersionLog(Protocol):
     async def since(self, datastore_id: str, after: int, limit: int) -> list[ImageSetVersion]:
         """Return versions with a greater sequence, in its order. A sequence is visible only when all before it are."""
 
+    async def happenings(self, datastore_id: str, after: tuple[int, int], limit: int) -> list[Happening]:
+        """Return versions and changes of status after a cursor, in one order; of a deleted data store too."""
+
     async def objects(
         self, datastore_id: str, image_set_id: str, version: int | None, instances: Collection[str] | None
     ) -> dict[str, StoredObject]:
@@ -367,6 +374,10 @@ class VersionLog(Protocol):
 
     async def record_job(self, job_id: str, status: str, result: Mapping[str, Any] | None, at: datetime) -> Job:
         """Set a job's status and append a result to it. Raises NotFound."""
+
+    @property
+    def frames(self) -> FrameLog:
+        """What is kept of image frames, in the same place."""
 
     @property
     def imports(self) -> ImportLog:

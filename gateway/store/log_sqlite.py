@@ -11,8 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from gateway.store import sqlite_append, sqlite_search, sqlite_tables, sqlite_tags, sqlite_versions
+from gateway.store import sqlite_append, sqlite_changes, sqlite_search, sqlite_tables, sqlite_tags, sqlite_versions
 from gateway.store.blobs import Address
+from gateway.store.frame_log import FrameLog
 from gateway.store.import_log import ImportLog
 from gateway.store.log import (
     Append,
@@ -28,6 +29,7 @@ from gateway.store.parts import Part
 from gateway.store.protocol import (
     Answer,
     Datastore,
+    Happening,
     ImageSetSearch,
     ImageSetVersion,
     Job,
@@ -35,6 +37,7 @@ from gateway.store.protocol import (
     StudyVersion,
 )
 from gateway.store.sqlite_database import Database, open_database
+from gateway.store.sqlite_frame_log import SqliteFrameLog
 from gateway.store.sqlite_import_log import SqliteImportLog
 
 
@@ -48,6 +51,7 @@ class SqliteLog:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.frames: FrameLog = SqliteFrameLog(database)
         self.imports: ImportLog = SqliteImportLog(database)
 
     async def append(self, append: Append) -> None:
@@ -126,6 +130,11 @@ class SqliteLog:
     async def since(self, datastore_id: str, after: int, limit: int) -> list[ImageSetVersion]:
         return await self.database.read(
             lambda connection: sqlite_versions.since(connection, datastore_id, after, limit)
+        )
+
+    async def happenings(self, datastore_id: str, after: tuple[int, int], limit: int) -> list[Happening]:
+        return await self.database.read(
+            lambda connection: sqlite_changes.happenings(connection, datastore_id, after, limit)
         )
 
     async def objects(

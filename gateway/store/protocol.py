@@ -20,15 +20,18 @@ from gateway.dicom.matching import Query
 from gateway.errors import GatewayError, Level, Violation
 from gateway.metadata.image_set import Change, Delete, ImageSetMetadata, MetadataUpdates, Revert
 from gateway.store.blobs import Address, Pack
-from gateway.store.import_log import ImportLog
+from gateway.store.import_log import ImportJob, ImportLog
 
 DatastoreStatus = Literal["CREATING", "CREATE_FAILED", "ACTIVE", "DELETING", "DELETED"]
 ImageSetState = Literal["ACTIVE", "LOCKED", "DELETED"]
-WorkflowStatus = Literal["CREATED", "UPDATED", "DELETED", "COPIED"]
-Action = Literal["store", "update", "revert", "delete"]
+WorkflowStatus = Literal["CREATED", "UPDATED", "DELETED", "COPIED", "UPDATE_FAILED", "COPY_FAILED"]
+Action = Literal["store", "update", "revert", "delete", "copy"]
 
 # Of one data store or image set (devguide "Understanding image sets").
 MAX_TAGS = 50
+
+# In one copy (devguide "Endpoints and quotas").
+MAX_COPIED_FRAMES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ class ChangeSummary:
 class ImageSetVersion:
     """One version of an image set: HealthImaging's GetImageSet, and our history.
 
-    created_at is the image set's, updated_at this version's. sequence: its place in the change feed.
+    created_at is the image set's, updated_at this version's. sequence: its place in the change feed. message: why an
+    update or copy failed that made this version, and nothing else. copied_from: an image set and a version of it.
     """
 
     datastore_id: str
@@ -88,6 +92,7 @@ class ImageSetVersion:
     instance_count: int
     deleted_at: datetime | None = None
     message: str | None = None
+    copied_from: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +163,34 @@ class StoredInstance:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """The PS3.10 bytes an instance came as, before any edit."""
+    """The PS3.10 bytes an instance came as, before any edit.
+
+    fingerprint: of their attributes (metadata/fingerprint.py); while a version has the same, these bytes are it.
+    """
 
     address: Address
     sha256: str
+    fingerprint: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that clients may want to hear of: a version was made, or a data store or import job changed status.
+
+    cursor: its place in the order of all that happened. subject: as it was then.
+    """
+
+    cursor: tuple[int, int]
+    at: datetime
+    subject: ImageSetVersion | Datastore | ImportJob
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFrame:
+    """A frame as HealthImaging keeps it: in the data store's format, or as it came."""
+
+    data: memoryview
+    transfer_syntax_uid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +261,41 @@ class EditResult:
     image_sets: tuple[ImageSetResult, ...]
     violations: tuple[Violation, ...] = ()
     violations_with_force: tuple[Violation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """An image set to copy into, from version `latest_version` of it."""
+
+    image_set_id: str
+    latest_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy of instances of an image set: into another, or into a new one that is not primary.
+
+    latest_version: of the source. instances: their SOP Instance UIDs, None for all. promote: into the primary image
+    set of the series, by the rules for received instances, or into a new primary one where the series has none;
+    without a destination. force: instances whose Patient, Study or Series say otherwise join all the same.
+    """
+
+    datastore_id: str
+    image_set_id: str
+    latest_version: int
+    instances: frozenset[str] | None = None
+    destination: Destination | None = None
+    promote: bool = False
+    force: bool = False
+    provenance: Provenance = Provenance()
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """The version that was copied, and the one that the copy made: COPIED, or COPY_FAILED with a message."""
+
+    source: ImageSetVersion
+    destination: ImageSetVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,7 +454,16 @@ class Store(Protocol):
         """
 
     async def metadata_gzip(self, datastore_id: str, image_set_id: str, version: int | None = None) -> bytes:
-        """Return a version's 1.1 document as one gzip member. Raises like `metadata`."""
+        """Return a version's 1.1 document as one gzip member, with what is said of its image frames.
+
+        Raises like `metadata`, and NotReady while that is being made.
+        """
+
+    async def image_frame(self, datastore_id: str, image_set_id: str, image_frame_id: str) -> ImageFrame:
+        """Return an image frame by the ID it has in the document of any version.
+
+        Raises NotFound, Gone for an image set that is deleted now, NotReady.
+        """
 
     async def objects(
         self,
@@ -416,6 +489,19 @@ class Store(Protocol):
         IdempotencyConflict; then nothing was changed.
         """
 
+    async def copy(self, copy: Copy) -> CopyResult:
+        """Copy instances, and append a version of the image set they go to, and one of its study.
+
+        What the destination is not fit for makes a version of it that says so, COPY_FAILED, with the content it had.
+        Raises VersionConflict, NotFound, Gone, TooLarge for more than MAX_COPIED_FRAMES, InvalidRequest for a copy
+        that means nothing, or a promotion that the primary image sets of the study contradict; then nothing was done.
+        """
+
+    async def record_failure(
+        self, datastore_id: str, image_set_id: str, latest_version: int, message: str, provenance: Provenance
+    ) -> ImageSetVersion:
+        """Append a version UPDATE_FAILED with the content there was. Raises VersionConflict, NotFound, Gone."""
+
     async def remembered(self, datastore_id: str, key: str, digest: str) -> Answer | None:
         """Return the answer kept for an Idempotency-Key, None for a new key. Raises IdempotencyConflict."""
 
@@ -423,6 +509,9 @@ class Store(Protocol):
 
     async def changes(self, datastore_id: str, after: int, limit: int) -> list[ImageSetVersion]:
         """Return versions in the order they were committed, those with a greater sequence than `after`."""
+
+    async def happenings(self, datastore_id: str, after: tuple[int, int], limit: int) -> list[Happening]:
+        """Return what happened in a data store after a cursor, of a deleted data store too, (0, 0) for all."""
 
     # -- jobs
 

@@ -24,29 +24,34 @@ _FUNCTION = "row_checksum"
 _COVERED = {("part", "body")}
 
 
-def row_checksum(*values: Column) -> int:
-    """Return the CRC-32 of a row's values, with the type and the length of each."""
+def row_checksum(*row: Column) -> bytes:
+    """Return the CRC-32 of a row, given as names and values in turn, in four bytes.
+
+    NULL counts for nothing, so that a later step of the schema can add a column to rows that there are.
+    """
     checksum = 0
-    for value in values:
-        data = value if isinstance(value, bytes) else str(value).encode()
-        checksum = zlib.crc32(data, zlib.crc32(b"%b%d:" % (type(value).__name__.encode(), len(data)), checksum))
-    return checksum
+    for name, value in zip(map(str, row[::2]), row[1::2], strict=True):
+        if value is not None:
+            data = value if isinstance(value, bytes) else str(value).encode()
+            kind = type(value).__name__
+            checksum = zlib.crc32(data, zlib.crc32(f"{name} {kind} {len(data)} ".encode(), checksum))
+    return checksum.to_bytes(4)
 
 
 def keep_checksums(connection: Connection) -> None:
     """Have this connection fill in the checksum of every row it inserts or updates.
 
-    The triggers are the connection's own: the file has none, and any program can read it.
+    The triggers are the connection's own: the file has none, and any program can read it. A checksum that is not filled
+    in yet has as many bytes, so that SQLite overwrites them and does not move the row.
     """
     connection.create_function(_FUNCTION, -1, row_checksum, deterministic=True)
     for table in checked_tables(connection):
         columns = _columns(connection, table)
-        new = ", ".join(f"NEW.{column}" for column in columns)
         row = " AND ".join(f"{column} = NEW.{column}" for column in _primary_key(connection, table))
         for event, name in (("INSERT", "inserted"), (f"UPDATE OF {', '.join(columns)}", "updated")):
             connection.execute(
                 f"CREATE TEMP TRIGGER {table}_{name} AFTER {event} ON main.{table}"
-                f" BEGIN UPDATE {table} SET {COLUMN} = {_FUNCTION}({new}) WHERE {row}; END"
+                f" BEGIN UPDATE {table} SET {COLUMN} = {_call(columns, 'NEW.')} WHERE {row}; END"
             )
 
 
@@ -57,10 +62,15 @@ def checked_tables(connection: Connection) -> list[str]:
 
 
 def wrong_rows(connection: Connection, table: str) -> Iterable[tuple[Column, ...]]:
-    """Yield the primary keys of the rows whose checksum is wrong or missing."""
+    """Yield the primary keys of the rows whose checksum is wrong."""
     connection.create_function(_FUNCTION, -1, row_checksum, deterministic=True)
-    columns, key = ", ".join(_columns(connection, table)), ", ".join(_primary_key(connection, table))
-    return connection.execute(f"SELECT {key} FROM {table} WHERE {COLUMN} IS NOT {_FUNCTION}({columns})")
+    key = ", ".join(_primary_key(connection, table))
+    return connection.execute(f"SELECT {key} FROM {table} WHERE {COLUMN} IS NOT {_call(_columns(connection, table))}")
+
+
+def _call(columns: Iterable[str], prefix: str = "") -> str:
+    named = ", ".join(f"'{column}', {prefix}{column}" for column in columns)
+    return f"{_FUNCTION}({named})"
 
 
 def _names(connection: Connection, table: str) -> list[str]:

@@ -62,7 +62,8 @@ def _append_version(connection: Connection, datastore: int, study: int, study_ve
     connection.execute(
         "INSERT INTO version (datastore, image_set, version, study, study_version, series_instance_uid, state,"
         " workflow_status, updated_at, deleted_at, is_primary, forced, action, provenance, changed, instance_count,"
-        " manifest, head) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " manifest, head, message, copied_from)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             datastore,
             image_set,
@@ -82,6 +83,8 @@ def _append_version(connection: Connection, datastore: int, study: int, study_ve
             0 if new.state == "DELETED" else instance_count(new.manifest),
             pack_manifest(new.manifest),
             new.head,
+            new.message,
+            to_json(new.copied_from) if new.copied_from else None,
         ),
     )
     _append_content(connection, image_set, new)
@@ -146,9 +149,10 @@ def _append_content(connection: Connection, image_set: int, new: NewVersion) -> 
         [(image_set, uid, slot) for uid, slot in new.slots],
     )
     connection.executemany(
-        "INSERT INTO object (image_set, number, pack, offset, length, sha256) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO object (image_set, number, pack, offset, length, sha256, fingerprint)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
-            (image_set, number, *_address_columns(stored.address), bytes.fromhex(stored.sha256))
+            (image_set, number, *_address_columns(stored.address), bytes.fromhex(stored.sha256), stored.fingerprint)
             for number, stored in new.objects.items()
         ],
     )

@@ -15,7 +15,7 @@ import itertools
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import Any, Generic, TypeVar
 import aiosqlite
 
 from gateway.errors import GatewayError, StorageFailed, StorageFull
+from gateway.store.row_checksums import keep_checksums
 
 Connection = sqlite3.Connection
 Result = TypeVar("Result")
@@ -64,6 +65,8 @@ def sqlite_errors() -> Iterator[None]:
         if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
             raise StorageFull("no room left on the disk of the data folder") from error
         raise StorageFailed("the database refused") from error
+    except UnicodeDecodeError as error:  # SQLite quoted a damaged name in what it said
+        raise StorageFailed("the database refused") from error
 
 
 class SqliteThread:
@@ -73,7 +76,7 @@ class SqliteThread:
         self._connection = connection
 
     @classmethod
-    async def open(cls, path: Path, pragmas: Sequence[str]) -> SqliteThread:
+    async def open(cls, path: Path, pragmas: Sequence[str], *, read_only: bool = False) -> SqliteThread:
         """Open a connection, in autocommit mode. Raises StorageFailed for what is no database."""
 
         def prepare(connection: Connection) -> None:
@@ -81,10 +84,11 @@ class SqliteThread:
                 connection.execute(pragma).fetchall()
 
         with sqlite_errors():
-            thread = cls(await aiosqlite.connect(path, isolation_level=None, cached_statements=256))
+            name = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+            thread = cls(await aiosqlite.connect(name, uri=True, isolation_level=None, cached_statements=256))
         try:
             await thread.run(prepare)
-        except GatewayError:
+        except BaseException:
             await thread.close()
             raise
         return thread
@@ -181,7 +185,10 @@ class Database:
                 waiting.answer.set_result(outcome)
 
     async def _checkpoint_now_and_then(self) -> None:
-        """Keep the write-ahead log short, away from anybody's commit. What fails here fails the next commit too."""
+        """Keep the write-ahead log short, away from anybody's commit.
+
+        One that fails loses nothing: the log still has it all, and the next one copies it again.
+        """
         if self._since_checkpoint >= CHECKPOINT_COMMITS:
             self._since_checkpoint = 0
             try:
@@ -237,6 +244,7 @@ async def open_database(path: Path) -> Database:
     readers: list[SqliteThread] = []
     try:
         await writer.run(migrate)
+        await writer.run(keep_checksums)
         for _ in range(READERS):
             readers.append(await SqliteThread.open(path, (*_EVERY_CONNECTION, *_READER)))
     except GatewayError:
@@ -244,6 +252,11 @@ async def open_database(path: Path) -> Database:
             await thread.close()
         raise
     return Database(writer, readers)
+
+
+async def open_to_look_at(path: Path) -> SqliteThread:
+    """Open a database file for reading and change nothing in it, also not what a crash left. Raises StorageFailed."""
+    return await SqliteThread.open(path, _EVERY_CONNECTION, read_only=True)
 
 
 def schemas() -> list[str]:
@@ -266,3 +279,15 @@ def migrate(connection: Connection) -> None:
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+
+
+def schema_of(connection: Connection) -> list[tuple[str, ...]]:
+    """Return what a database is made of, as text: its tables and indexes."""
+    return connection.execute("SELECT type, name, tbl_name, sql FROM main.sqlite_master ORDER BY type, name").fetchall()
+
+
+def newest_schema() -> list[tuple[str, ...]]:
+    """Return what a new database is made of."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection)
+        return schema_of(connection)

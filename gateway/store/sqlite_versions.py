@@ -31,9 +31,9 @@ PROPERTIES = (
     "SELECT datastore.datastore_id, image_set.image_set_id, version.version, version.state, version.workflow_status,"
     " image_set.created_at, version.updated_at, version.is_primary, version.forced, study.study_instance_uid,"
     " version.series_instance_uid, version.study_version, version.action, version.provenance, version.changed,"
-    " version.sequence, version.instance_count, version.deleted_at, version.message"
+    " version.sequence, version.instance_count, version.deleted_at, version.message, version.copied_from"
 )
-COLUMNS = 19
+COLUMNS = 20
 FROM_VERSION = (
     " FROM version JOIN image_set ON image_set.id = version.image_set JOIN study ON study.id = version.study"
     " JOIN datastore ON datastore.id = version.datastore "
@@ -62,6 +62,7 @@ def properties(row: tuple[Any, ...]) -> ImageSetVersion:
         instance_count=row[16],
         deleted_at=datetime.fromisoformat(row[17]) if row[17] else None,
         message=row[18],
+        copied_from=tuple(json.loads(row[19])) if row[19] else None,
     )
 
 
@@ -290,9 +291,10 @@ def objects(
 
 def _object(connection: Connection, image_set: int, number: int) -> StoredObject:
     row = connection.execute(
-        "SELECT pack, offset, length, sha256 FROM object WHERE image_set = ? AND number = ?", (image_set, number)
+        "SELECT pack, offset, length, sha256, fingerprint FROM object WHERE image_set = ? AND number = ?",
+        (image_set, number),
     ).fetchone()
-    return StoredObject(Address(row[0].hex(), row[1], row[2]), row[3].hex())
+    return StoredObject(Address(row[0].hex(), row[1], row[2]), row[3].hex(), row[4])
 
 
 def bulk_data(connection: Connection, datastore_id: str, image_set_id: str, uri: str) -> Address:

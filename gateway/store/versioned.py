@@ -20,8 +20,10 @@ from gateway.metadata.image_set import ImageSetMetadata, Profile
 from gateway.metadata.organise import identify
 from gateway.store.blobs import Address, Blobs, Pack
 from gateway.store.blobs_folder import BlobsFolder, sync_folder
+from gateway.store.copying import Copier, record_failure
 from gateway.store.data_folder import FolderLock
 from gateway.store.editing import INSTANCES_ON_LOOP, Editor
+from gateway.store.frames import FrameKeeper
 from gateway.store.import_log import ImportLog
 from gateway.store.importing import Arrival, Placing, refused
 from gateway.store.log import Append, CurrentStudy, StoredVersion, StudyChanged, VersionLog
@@ -29,9 +31,14 @@ from gateway.store.log_sqlite import open_log
 from gateway.store.parts import instances_by_uid, join_gzip, unpack_head
 from gateway.store.protocol import (
     Answer,
+    Copy,
+    CopyResult,
     Datastore,
+    Destination,
     Edit,
     EditResult,
+    Happening,
+    ImageFrame,
     ImageSetSearch,
     ImageSetSummary,
     ImageSetVersion,
@@ -107,6 +114,7 @@ class VersionedStore:
         self._clock = clock
         self._new_id = new_id
         self._released = released
+        self._frames = FrameKeeper(log, blobs)
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     # -- data stores
@@ -280,8 +288,12 @@ class VersionedStore:
         return ImageSetMetadata(unpack_head(stored.head), found)
 
     async def metadata_gzip(self, datastore_id: str, image_set_id: str, version: int | None = None) -> bytes:
-        stored = await self._read(datastore_id, image_set_id, version, None)
-        return join_gzip(datastore_id, image_set_id, unpack_head(stored.head), list(stored.parts.values()))
+        stored = await self._read(datastore_id, image_set_id, version, ())
+        parts = await self._frames.parts(stored)
+        return join_gzip(datastore_id, image_set_id, unpack_head(stored.head), parts)
+
+    async def image_frame(self, datastore_id: str, image_set_id: str, image_frame_id: str) -> ImageFrame:
+        return await self._frames.frame(datastore_id, image_set_id, image_frame_id)
 
     async def objects(
         self,
@@ -321,6 +333,33 @@ class VersionedStore:
                     conflict = error
         raise conflict
 
+    async def copy(self, copy: Copy) -> CopyResult:
+        at = self._clock()
+        copier = Copier(self._log, self._new_id)
+        for _ in range(TRIES):
+            study = await copier.study_of(copy)
+            async with self._lock(copy.datastore_id, study):
+                try:
+                    return await copier.copy(copy, study, at)
+                except StudyChanged as error:
+                    conflict = error
+        raise conflict
+
+    async def record_failure(
+        self, datastore_id: str, image_set_id: str, latest_version: int, message: str, provenance: Provenance
+    ) -> ImageSetVersion:
+        occasion = Occasion(self._clock(), "update", provenance)
+        for _ in range(TRIES):
+            study = await self._log.study_of(datastore_id, image_set_id)
+            async with self._lock(datastore_id, study):
+                try:
+                    return await record_failure(
+                        self._log, datastore_id, study, Destination(image_set_id, latest_version), message, occasion
+                    )
+                except StudyChanged as error:
+                    conflict = error
+        raise conflict
+
     async def remembered(self, datastore_id: str, key: str, digest: str) -> Answer | None:
         return await self._log.remembered(datastore_id, key, digest)
 
@@ -332,6 +371,9 @@ class VersionedStore:
 
     async def changes(self, datastore_id: str, after: int, limit: int) -> list[ImageSetVersion]:
         return await self._log.since(datastore_id, after, limit)
+
+    async def happenings(self, datastore_id: str, after: tuple[int, int], limit: int) -> list[Happening]:
+        return await self._log.happenings(datastore_id, after, limit)
 
     # -- jobs
 
@@ -371,6 +413,7 @@ class VersionedStore:
 
     async def close(self) -> None:
         try:
+            await self._frames.close()
             await self._log.close()
             await self._blobs.close()
         finally:

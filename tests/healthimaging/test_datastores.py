@@ -27,6 +27,7 @@ def test_created_data_store_is_active_when_asked(boto: BaseClient) -> None:
         "datastoreId": answer["datastoreId"],
         "datastoreName": "archive",
         "datastoreStatus": "ACTIVE",
+        "losslessStorageFormat": "HTJ2K",
         "datastoreArn": f"arn:aws:medical-imaging:us-east-1:000000000000:datastore/{answer['datastoreId']}",
     }
 

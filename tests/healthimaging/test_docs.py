@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.access import signed_requests
 from gateway.healthimaging import faults
 from gateway.healthimaging.model import service
 from gateway.healthimaging.operations import OPERATIONS
@@ -37,6 +38,13 @@ def test_page_has_the_status_of_every_exception_that_is_raised() -> None:
 
     statuses = {**service().exceptions, **faults.COMMON_STATUS}
     assert listed == {name: statuses[name] for name in faults.EXCEPTIONS.values()}
+
+
+def test_page_has_the_status_of_every_refusal_of_a_signature() -> None:
+    """What a request without a valid signature is answered with."""
+    listed = {cells[0]: int(cells[1]) for cells in rows("Refused as")}
+
+    assert listed == dict(signed_requests.EXCEPTIONS.values())
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))

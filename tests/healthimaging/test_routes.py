@@ -136,6 +136,6 @@ def face(settings: Settings, store: object) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
-        yield {"settings": settings, "store": store}
+        yield {"settings": settings, "store": store, "imports": None, "clock": None}
 
     return Starlette(routes=routes(), lifespan=lifespan)

@@ -7,6 +7,18 @@ import pytest
 pytest.register_assert_rewrite(
     *(
         f"tests.store.{suite}_suite"
-        for suite in ("blobs", "content", "editing", "log", "search", "store", "storing", "tags")
+        for suite in (
+            "blobs",
+            "content",
+            "copying",
+            "editing",
+            "frames",
+            "happenings",
+            "log",
+            "search",
+            "store",
+            "storing",
+            "tags",
+        )
     )
 )

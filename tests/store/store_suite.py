@@ -20,6 +20,7 @@ from gateway.store.protocol import (
     Store,
 )
 from tests.store.content_suite import ContentTests
+from tests.store.copying_suite import CopyingTests
 from tests.store.editing_suite import EditingTests
 from tests.store.edits import (
     edit_of,
@@ -28,6 +29,8 @@ from tests.store.edits import (
     patient,
     query,
 )
+from tests.store.frames_suite import FramesTests
+from tests.store.happenings_suite import HappeningsTests
 from tests.store.received import STUDY, sent, store_sent
 from tests.store.search_suite import SearchTests
 from tests.store.storing_suite import StoringTests
@@ -179,6 +182,16 @@ class JobTests:
 
 
 class StoreTests(
-    DatastoreTests, TagsTests, StoringTests, ReadingTests, SearchTests, EditingTests, ContentTests, JobTests
+    DatastoreTests,
+    TagsTests,
+    StoringTests,
+    ReadingTests,
+    SearchTests,
+    EditingTests,
+    CopyingTests,
+    FramesTests,
+    HappeningsTests,
+    ContentTests,
+    JobTests,
 ):
     """All of it."""

@@ -39,6 +39,10 @@ async def test_a_real_instance_comes_back_as_it_was_mapped(store: Store, datasto
     assert found.head == to_head(one.dataset)
     assert found.instances == {outcome.sop_instance_uid: to_instance_metadata(one.dataset)}
     document = json.loads(gzip.decompress(await store.metadata_gzip(datastore_id, image_set)))
+    for series in document["Study"]["Series"].values():
+        for instance in series["Instances"].values():
+            for generated in ("StoredTransferSyntaxUID", "ChecksumType", "ImageFrames"):
+                instance.pop(generated, None)  # tests/store/frames_suite.py
     assert document == to_document(datastore_id, image_set, found)
     [stored] = (await store.objects(datastore_id, image_set)).values()
     assert await store.read(stored.address) == one.body

@@ -1,0 +1,131 @@
+"""The benchmark measures every figure it promises, and says the truth about targets. No test here asserts a time."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.settings import Settings
+from tests.bench.__main__ import ONLY, measure
+from tests.bench.figures import FIGURES, LIMITS
+from tests.bench.many_studies import person, small_instance
+from tests.bench.page import DOCS, with_results, write_docs
+from tests.bench.report import Results, bars_svg, growth_svg, lines, missed, number, table
+from tests.bench.searches import fill_gateway
+from tests.bench.work import QUICK
+from tests.conftest import serving
+
+# What a quick run does not reach: studies of these sizes, and as many of them.
+_TOO_LARGE = ("QIDO", "edit of 100", "edit of 500", "edit of 2000", "revert of 2000", "edits, 1 client", "frames")
+
+
+def _results(gateway: float, orthanc: float | None = None, limit: float | None = None) -> Results:
+    results = Results({}, {}, {})
+    results.add("gateway", {"stow 512 KB, 100 a request, 1 clients": gateway})
+    if orthanc is not None:
+        results.add("Orthanc", {"stow 512 KB, 100 a request, 1 clients": orthanc})
+    if limit is not None:
+        results.add("limits", {"hash and write 512 KB, 100 a file": limit})
+    return results
+
+
+async def test_a_quick_run_measures_every_figure_but_those_of_large_studies(tmp_path: Path) -> None:
+    """A run of the gateway alone has a value of each figure and of each limit, a real server behind it."""
+    results = await measure(QUICK, set(ONLY), tmp_path, with_orthanc=False)
+
+    expected = {figure.key for figure in FIGURES if not figure.key.startswith(_TOO_LARGE)}
+    assert expected <= results.rounds["gateway"].keys()
+    assert results.rounds["limits"].keys() == LIMITS.keys()
+    assert all(value > 0 for value in results.values("gateway", "edit visible"))
+    assert results.growth.keys() == {"versions of a study", "instances of the study", "studies in the data store"}
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_studies_appended_in_bulk_are_found_as_those_that_were_stored(tmp_path: Path) -> None:
+    """Each of them has its own UID, patient, date and modality, and can be edited."""
+    await fill_gateway(tmp_path, 20)
+    said = person(17)
+
+    with serving(tmp_path / "gateway") as server:
+        (found,) = httpx.get(f"{server.dicomweb}/studies", params={"StudyInstanceUID": said.uid}).json()
+        named = httpx.get(f"{server.dicomweb}/studies", params={"PatientName": f"{said.name[:5]}*"}).json()
+
+    assert found["00080020"]["Value"] == [said.study_date]
+    assert found["00080061"]["Value"] == [said.modality]
+    assert found["00100020"]["Value"] == ["BENCH00000000008"]
+    assert said.uid in {match["0020000D"]["Value"][0] for match in named}
+
+
+def test_instances_over_http_say_what_those_appended_in_bulk_say() -> None:
+    """Two products that are filled in two ways are asked for the same."""
+    data = small_instance(17)
+
+    assert person(17).name.encode() in data
+    assert person(17).study_date.encode() in data
+    assert Settings().max_store_parts >= 100
+
+
+@pytest.mark.parametrize(
+    ("gateway", "orthanc", "limit", "expected"),
+    [
+        pytest.param(300.0, 100.0, 600.0, [], id="met"),
+        pytest.param(299.0, 100.0, 500.0, ["≥ 3 × Orthanc"], id="too near to Orthanc"),
+        pytest.param(300.0, 100.0, 601.0, ["≥ 0.5 ×"], id="too far from the limit"),
+        pytest.param(300.0, None, None, [], id="nothing to hold it against"),
+    ],
+)
+def test_a_target_that_is_missed_is_said(
+    gateway: float, orthanc: float | None, limit: float | None, expected: list[str]
+) -> None:
+    """A figure at its target meets it; one short of it is told with what was measured."""
+    told = missed(_results(gateway, orthanc, limit))
+
+    assert len(told) == len(expected)
+    assert all(target in sentence for target, sentence in zip(expected, told, strict=True))
+
+
+def test_ratios_are_of_values_of_one_round() -> None:
+    """What slows a round slows both products; the spread is that of the quotients."""
+    results = Results({}, {}, {})
+    for mine, theirs in ((10.0, 100.0), (20.0, 200.0), (30.0, 900.0)):
+        results.add("gateway", {"edit visible": mine})
+        results.add("Orthanc", {"edit visible": theirs})
+
+    (line,) = lines(results)
+
+    assert str(line.times) == "10.0 (10.0–30.0)"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.123, "0.12"), (12.34, "12.3"), (123.4, "123"), (12345.6, "12,346")], ids=str
+)
+def test_numbers_are_shown_with_the_digits_that_count(value: float, shown: str) -> None:
+    """Three of them: more would be noise."""
+    assert number(value) == shown
+
+
+def test_plots_are_svg() -> None:
+    """Both plots are well-formed and have a mark for each value."""
+    bars = ElementTree.fromstring(bars_svg(_results(300.0, 100.0)))
+    grown = ElementTree.fromstring(growth_svg("versions", [(1, 0.5), (10, 0.6), (1000, 0.7)]))
+
+    assert len(bars.findall("{*}rect")) == 2
+    assert len(grown.findall("{*}circle")) == 3
+
+
+def test_the_page_in_the_docs_takes_the_results_of_a_run(tmp_path: Path) -> None:
+    """The table replaces the one there was, between its markers, and the prose stays."""
+    before = (DOCS / "performance.md").read_text("utf-8")
+    (tmp_path / "performance.md").write_text(before, "utf-8")
+    results = _results(299.0, 100.0, 500.0)
+
+    write_docs(results, None, tmp_path)
+
+    page = (tmp_path / "performance.md").read_text("utf-8")
+    assert table(results).strip() in page
+    assert page.splitlines()[0] == before.splitlines()[0]
+    assert with_results(page, results, None) == page
+    assert (tmp_path / "performance" / "results.json").exists()

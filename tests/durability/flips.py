@@ -1,0 +1,137 @@
+"""Flipped bytes: damage anywhere in a data folder is found by `gateway verify`, or it changed nothing.
+
+A byte of a random file is changed, `verify` looks, the byte is put back. What `verify` does not report has to be where
+nothing lies (a free page, the unused end of one): then every row and every stored byte still reads the same.
+
+    python -m tests.durability.flips --flips 20000
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import random
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.store.verify import verify
+from tests.durability.gateway_requests import gateway_over, rename, small_instance, stow, study_path
+from tests.samples import sample
+
+# What is damaged: every file that holds something. The lock is empty, and the shared memory is made anew.
+NO_DATA = {"lock", "gateway.db-shm"}
+
+
+async def fill(folder: Path, crashed: Path) -> None:
+    """Fill a folder with some of everything; `crashed` becomes a copy of it as a kill would leave it."""
+    async with gateway_over(folder) as gateway:
+        files = [sample(name).read_bytes() for name in ("CT_small.dcm", "MR_small_bigendian.dcm", "waveform_ecg.dcm")]
+        await stow(gateway.client, *files)
+        await stow(gateway.client, *(small_instance(1, number) for number in range(1, 4)), small_instance(2))
+        for number in range(6):
+            await rename(gateway.client, 1, f"Doe^Jane{number}", Idempotency_Key=f"key-{number}")
+        await gateway.client.delete(study_path(2))
+        await gateway.client.patch(
+            "/dicomweb/patients/P1/normalizedmetadata",
+            json={"00104000": {"vr": "LT", "Value": ["allergic"]}},
+            headers={"Content-Type": "application/merge-patch+json"},
+        )
+        while await gateway.store.unfinished_jobs():
+            await asyncio.sleep(0.01)
+        shutil.copytree(folder, crashed)
+
+
+def everything(folder: Path) -> str:
+    """Return a digest of every row of the database and every stored byte that a row names."""
+    with tempfile.TemporaryDirectory() as copy, closing(sqlite3.connect(_copied(folder, Path(copy)))) as connection:
+        digest = hashlib.sha256()
+        for table, sql in connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name"):
+            digest.update(repr((table, sql, sorted(map(repr, connection.execute(f"SELECT * FROM {table}"))))).encode())
+        for pack, offset, length in connection.execute(
+            "SELECT hex(pack), offset, length FROM object UNION SELECT hex(pack), offset, length FROM bulk_data"
+        ):
+            name = pack.lower()
+            data = (folder / "blobs" / name[:2] / name[2:4] / name).read_bytes()
+            digest.update(data[offset : offset + length])
+    return digest.hexdigest()
+
+
+def _copied(folder: Path, copy: Path) -> Path:
+    for path in folder.glob("gateway.db*"):
+        if path.name not in NO_DATA:
+            shutil.copy(path, copy)
+    return copy / "gateway.db"
+
+
+@contextmanager
+def flipped(path: Path, offset: int, change: int) -> Iterator[None]:
+    """Change a byte of a file, and put it back."""
+    with path.open("r+b", buffering=0) as file:
+        for _ in range(2):
+            file.seek(offset)
+            (value,) = file.read(1)
+            file.seek(offset)
+            file.write(bytes([value ^ change]))
+            if _ == 0:
+                yield
+
+
+@dataclass(slots=True)
+class Score:
+    """found: reported. harmless: not reported, and nothing reads differently. missed: what should not be."""
+
+    found: int = 0
+    harmless: int = 0
+    missed: list[str] = field(default_factory=list)
+
+
+async def flip(folder: Path, flips: int, seed: int) -> Score:
+    """Flip bytes one after the other, in files taken in turn."""
+    score, chance, whole = Score(), random.Random(seed), everything(folder)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in NO_DATA)
+    for number in range(flips):
+        path = files[number % len(files)]
+        offset, change = chance.randrange(path.stat().st_size), 1 << chance.randrange(8)
+        with flipped(path, offset, change):
+            if (await verify(folder)).damage:
+                score.found += 1
+            elif everything(folder) == whole:
+                score.harmless += 1
+            else:
+                score.missed.append(f"{path.relative_to(folder)} byte {offset} bit {change:#04x} (seed {seed})")
+    if (await verify(folder)).damage:
+        score.missed.append("after the last flip was undone there was damage")
+    return score
+
+
+async def main() -> int:
+    options = argparse.ArgumentParser(description="Flipped bytes.")
+    options.add_argument("--flips", type=int, default=2000)
+    options.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    given = options.parse_args()
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="gateway-flips-") as temporary:
+        closed, crashed = Path(temporary, "closed"), Path(temporary, "crashed")
+        await fill(closed, crashed)
+        scores = [await flip(folder, given.flips // 2, given.seed) for folder in (closed, crashed)]
+    missed = [one for score in scores for one in score.missed]
+    for one in missed:
+        print(one)
+    found, harmless = (sum(getattr(score, name) for score in scores) for name in ("found", "harmless"))
+    print(
+        f"{given.flips} flips, seed {given.seed}, {time.monotonic() - started:.0f} s: {found} found,"
+        f" {harmless} where nothing lies, {len(missed)} missed"
+    )
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
