@@ -84,7 +84,7 @@ def signature_check(settings: Settings) -> list[Middleware]:
     keys = read_access_keys(Path(settings.access_keys))
     signers = Signers(keys, settings.region, urlsplit(settings.public_base_url).path)
     held = max(settings.max_json_body, MAX_BODY)
-    return [Middleware(SignedRequests, signers, lambda: datetime.now(UTC), held)]
+    return [Middleware(SignedRequests, signers, clock, held)]
 
 
 @asynccontextmanager

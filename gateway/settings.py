@@ -26,7 +26,7 @@ class Settings:
     """The data folder: one gateway at a time, on a local disk."""
 
     host: str = "127.0.0.1"
-    """The address to listen on. There is no authentication yet, so any but loopback needs a flag as well."""
+    """The address to listen on. Any but loopback needs `access_keys`, or a flag."""
 
     port: int = 8080
     """The TCP port; 0 takes a free one."""

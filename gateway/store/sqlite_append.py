@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from gateway.errors import VersionConflict
@@ -92,17 +92,16 @@ def _append_version(connection: Connection, datastore: int, study: int, study_ve
 
 def _set_current(connection: Connection, datastore: int, study: int, new: NewVersion) -> int:
     """Write the image set's row and return our key of it. Raises VersionConflict."""
-    current = {
-        "image_set_id": new.image_set_id,
-        "datastore": datastore,
-        "study": study,
+    moving = {
         "version": new.version,
         "state": new.state,
         "is_primary": new.is_primary,
-        "created_at": to_text(new.created_at),
         "updated_at": to_text(new.updated_at),
         "next_part": new.next_part,
         "next_object": new.next_object,
+    }
+    searched = {
+        "study": study,
         "series_instance_uid": new.series_instance_uid,
         "modality": new.columns.modality,
         "patient_id": new.columns.patient_id,
@@ -110,12 +109,18 @@ def _set_current(connection: Connection, datastore: int, study: int, new: NewVer
         "study_id": new.columns.study_id,
         "study_time": new.columns.study_time,
     }
+    name = {"image_set_id": new.image_set_id, "datastore": datastore}
     if new.version == 1:
-        sql = f"INSERT INTO image_set ({', '.join(current)}) VALUES ({', '.join(f':{name}' for name in current)})"
+        current = {**name, "created_at": to_text(new.created_at), **moving, **searched}
+        sql = f"INSERT INTO image_set ({', '.join(current)}) VALUES ({', '.join(f':{column}' for column in current)})"
         written = connection.execute(f"{sql} ON CONFLICT DO NOTHING", current)
     else:
-        sql = f"UPDATE image_set SET {', '.join(f'{name} = :{name}' for name in current)}"
-        written = connection.execute(f"{sql} WHERE image_set_id = :image_set_id AND version = :version - 1", current)
+        sql = f"UPDATE image_set SET {', '.join(f'{column} = :{column}' for column in moving)}"
+        written = connection.execute(
+            f"{sql} WHERE image_set_id = :image_set_id AND datastore = :datastore AND version = :version - 1",
+            {**name, **moving},
+        )
+        _update_where_other(connection, "image_set", searched, "image_set_id", new.image_set_id)
     row = connection.execute(
         "SELECT id, version FROM image_set WHERE image_set_id = ? AND datastore = ?", (new.image_set_id, datastore)
     ).fetchone()
@@ -123,6 +128,21 @@ def _set_current(connection: Connection, datastore: int, study: int, new: NewVer
         raise VersionConflict(f"image set {new.image_set_id}", new.version - 1, row[1] if row else 0)
     key: int = row[0]
     return key
+
+
+def _update_where_other(
+    connection: Connection, table: str, columns: dict[str, Any], key: str, value: str | int
+) -> None:
+    """Set columns that searches go by, where one of them is another now.
+
+    SQLite writes every index of a column that is set, to the value it had as well: most edits would cost each of them
+    a page of the write-ahead log.
+    """
+    names, values = ", ".join(columns), ", ".join(f":{name}" for name in columns)
+    connection.execute(
+        f"UPDATE {table} SET ({names}) = ({values}) WHERE {key} = :its_key AND ({names}) IS NOT ({values})",
+        {**columns, "its_key": value},
+    )
 
 
 def _append_content(connection: Connection, image_set: int, new: NewVersion) -> None:
@@ -190,36 +210,46 @@ def _set_study_columns(
     connection: Connection, datastore: int, study: int, image_sets: dict[str, int], columns: StudyColumns
 ) -> None:
     """Write what QIDO-RS searches for."""
-    connection.execute(
-        "UPDATE study SET image_set = ?, study_date = ?, study_time = ?, patient_id = ?, accession_number = ?,"
-        " study_id = ?, modalities = ?, sop_classes = ?, series_count = ?, instance_count = ? WHERE id = ?",
-        (
-            image_sets.get(columns.image_set_id),
-            columns.study_date,
-            columns.study_time,
-            columns.patient_id,
-            columns.accession_number,
-            columns.study_id,
-            to_json(columns.modalities),
-            to_json(columns.sop_classes),
-            columns.series_count,
-            columns.instance_count,
-            study,
-        ),
-    )
-    connection.execute("DELETE FROM study_modality WHERE study = ?", (study,))
+    searched = {
+        "image_set": image_sets.get(columns.image_set_id),
+        "study_date": columns.study_date,
+        "study_time": columns.study_time,
+        "patient_id": columns.patient_id,
+        "accession_number": columns.accession_number,
+        "study_id": columns.study_id,
+        "modalities": to_json(columns.modalities),
+        "sop_classes": to_json(columns.sop_classes),
+        "series_count": columns.series_count,
+        "instance_count": columns.instance_count,
+    }
+    _update_where_other(connection, "study", searched, "id", study)
+    modalities = [(modality, columns.study_date) for modality in columns.modalities]
+    _set_rows(connection, "study_modality", ("modality", "study_date"), modalities, datastore, study)
+    names = [
+        (attribute, name)
+        for attribute in ("patient_name", "referring_physician_name")
+        for name in getattr(columns, attribute)
+    ]
+    _set_rows(connection, "study_name", ("attribute", "name"), names, datastore, study)
+
+
+def _set_rows(
+    connection: Connection,
+    table: str,
+    columns: tuple[str, str],
+    rows: Sequence[tuple[str, str]],
+    datastore: int,
+    study: int,
+) -> None:
+    """Have a table say of a study what `rows` say, and write nothing where it does."""
+    names = ", ".join(columns)
+    there = connection.execute(f"SELECT {names} FROM {table} WHERE study = ?", (study,)).fetchall()
+    if set(there) == set(rows):
+        return
+    connection.execute(f"DELETE FROM {table} WHERE study = ?", (study,))
     connection.executemany(
-        "INSERT INTO study_modality (datastore, modality, study_date, study) VALUES (?, ?, ?, ?)",
-        [(datastore, modality, columns.study_date, study) for modality in columns.modalities],
-    )
-    connection.execute("DELETE FROM study_name WHERE study = ?", (study,))
-    connection.executemany(
-        "INSERT INTO study_name (datastore, attribute, name, study) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [
-            (datastore, attribute, name, study)
-            for attribute in ("patient_name", "referring_physician_name")
-            for name in getattr(columns, attribute)
-        ],
+        f"INSERT INTO {table} (datastore, {names}, study) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        [(datastore, *row, study) for row in rows],
     )
 
 

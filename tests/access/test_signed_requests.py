@@ -293,3 +293,10 @@ def test_aws_cli_is_answered_with_the_file_of_the_gateway(guarded_server: Server
     answer = run_cli(command, tmp_path, environment)
 
     assert [datastore["datastoreName"] for datastore in answer["datastoreSummaries"]] == ["default"]
+
+
+def test_gateway_with_keys_listens_where_others_reach_it(tmp_path: Path, keys: Path) -> None:
+    """What needs a flag without keys needs none with them."""
+    with serving(tmp_path / "served", "--access-keys", str(keys), "--host", "0.0.0.0") as server:
+        port = server.url.rpartition(":")[2]
+        assert httpx.get(f"http://127.0.0.1:{port}/datastore").status_code == 403

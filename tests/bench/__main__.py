@@ -33,7 +33,10 @@ DISK, TMPFS = Path(tempfile.gettempdir()), Path("/dev/shm")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.quick and options.write_docs:
+        parser.error("a quick run measures next to nothing: its figures are not for the docs")
     scale = QUICK if options.quick else Scale()
     if options.rounds:
         scale = replace(scale, rounds=options.rounds)

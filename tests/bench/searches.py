@@ -46,7 +46,7 @@ async def search(product: Product, studies: int, count: int, seed: int) -> Measu
 
 
 async def _timed(client: Client, product: Product, query: str) -> float:
-    """Return the milliseconds of a search. Raises ValueError where it finds nothing: it is made to find one at least."""
+    """Return the milliseconds of a search. Raises ValueError where it finds nothing: each is made to find something."""
     with Stopwatch() as watch:
         body = await client.get(f"{product.root}/studies?{query}")
     if not body or body == b"[]":

@@ -296,7 +296,7 @@ async def small_edits(product: Product, run: Run) -> Measured:
     study = await stored(product, run, largest)
     async with Client(product.url) as client:
         before = product.database_bytes
-        for number in range(run.scale.edits):
+        for _ in range(run.scale.edits):
             await _edit(client, product, study, next(run.numbers))
         found["bytes per edit"] = (product.database_bytes - before) / run.scale.edits
         before = product.database_bytes
@@ -361,7 +361,7 @@ async def _document_path(client: Client, study: Study) -> str:
     (datastore,) = json.loads(await client.get("/datastore"))["datastoreSummaries"]
     root = f"/datastore/{datastore['datastoreId']}"
     value = {"values": [{"DICOMStudyInstanceUID": study.uid}], "operator": "EQUAL"}
-    search = json.dumps({"searchCriteria": {"filters": [value]}}).encode()
+    search = json.dumps({"filters": [value]}).encode()
     found = json.loads((await client.ask("POST", f"{root}/searchImageSets", search)).body)
     (image_set,) = found["imageSetsMetadataSummaries"]
     return f"{root}/imageSet/{image_set['imageSetId']}/getImageSetMetadata"
