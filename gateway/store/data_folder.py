@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.errors import AlreadyServed, StorageFailed
+from gateway.store.blobs_folder import sync_folder
 
 
 class FolderLock:
@@ -20,7 +22,7 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         """Make the folder if need be and hold it. Raises AlreadyServed, StorageFailed."""
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+            _make(folder)
             self._descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise StorageFailed(f"{folder} cannot be made or written to") from error
@@ -32,3 +34,16 @@ class FolderLock:
 
     def release(self) -> None:
         os.close(self._descriptor)
+
+
+def _make(folder: Path) -> None:
+    """Make the folder and those above it if need be, so that a loss of power does not take it away again.
+
+    The name of one that is there is made durable too: the process that made it may have been killed right after.
+    """
+    folder = folder.absolute()
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+    for one in {folder, *made}:
+        with suppress(PermissionError):  # a folder above may be another user's, who made ours
+            sync_folder(one.parent)

@@ -151,7 +151,9 @@ def revert(current: CurrentImageSet, target: StoredVersion, now: Sequence[Part],
             for uid, placed in mine.items()
             if uid not in earlier and placed.object_number in uids and uids[placed.object_number] not in mine
         }
-        found = changes(_metadata(head, mine), _metadata(earlier_head, earlier), renamed)
+        alike = {uid for uid in mine.keys() & earlier.keys() if mine[uid].text == earlier[uid].text}
+        before, after = _metadata(head, mine, alike), _metadata(earlier_head, earlier, alike)
+        found = changes(before, after, renamed)
     draft.changed = _summary(found)
     return Step(current, draft, found)
 
@@ -165,5 +167,5 @@ def _placed(parts: Iterable[Part]) -> dict[str, PlacedInstance]:
     return {placed.sop_instance_uid: placed for part in parts for placed in unpack_part(part)}
 
 
-def _metadata(head: Head, placed: Mapping[str, PlacedInstance]) -> ImageSetMetadata:
-    return ImageSetMetadata(head, {uid: one.metadata for uid, one in placed.items()})
+def _metadata(head: Head, placed: Mapping[str, PlacedInstance], without: Collection[str]) -> ImageSetMetadata:
+    return ImageSetMetadata(head, {uid: one.metadata for uid, one in placed.items() if uid not in without})

@@ -12,7 +12,7 @@ to slot finds it in every version, and a version in which one instance changed h
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -27,17 +27,56 @@ INSTANCES_IN_PART = 64
 BYTES_IN_PART = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
 class PlacedInstance:
-    """An instance in a part: its metadata, and the number its stored object has in the image set."""
+    """An instance in a part: its metadata, and the number its stored object has in the image set.
 
-    sop_instance_uid: str
-    object_number: int
-    metadata: InstanceMetadata
+    One that comes out of a part is decoded when its metadata is first looked at: most only lie beside the one that is.
+    """
+
+    __slots__ = ("_metadata", "_packed_class", "_text", "object_number", "sop_instance_uid")
+
+    def __init__(self, sop_instance_uid: str, object_number: int, metadata: InstanceMetadata) -> None:
+        self.sop_instance_uid = sop_instance_uid
+        self.object_number = object_number
+        self._metadata: InstanceMetadata | None = metadata
+        self._text = b""
+        self._packed_class: str | None = None
+
+    @classmethod
+    def packed(cls, sop_instance_uid: str, object_number: int, text: bytes, packed_class: str | None) -> PlacedInstance:
+        """Return an instance of a part, given its text in it; packed_class: the class that all in the part have."""
+        placed = cls(sop_instance_uid, object_number, {"DICOM": {}, "DICOMVRs": {}})
+        placed._metadata, placed._text, placed._packed_class = None, text, packed_class
+        return placed
+
+    @property
+    def metadata(self) -> InstanceMetadata:
+        if self._metadata is None:
+            members: dict[str, InstanceMetadata] = orjson.loads(b"{%b}" % self._text)
+            self._metadata = members[self.sop_instance_uid]
+        return self._metadata
+
+    @property
+    def text(self) -> bytes:
+        """The instance as a member of a JSON object."""
+        return self._text or orjson.dumps({self.sop_instance_uid: self._metadata})[1:-1]
 
     @property
     def sop_class_uid(self) -> str:
         return str(self.metadata["DICOM"].get("SOPClassUID") or "")
+
+    @property
+    def class_to_pack(self) -> str:
+        """The SOP Class UID, of an instance that was packed without decoding it where that can be."""
+        return self.sop_class_uid if self._packed_class is None else self._packed_class
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PlacedInstance):
+            return NotImplemented
+        mine, theirs = (self.sop_instance_uid, self.object_number), (other.sop_instance_uid, other.object_number)
+        return mine == theirs and self.metadata == other.metadata
+
+    __hash__ = None  # type: ignore[assignment]  # metadata are dicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +150,7 @@ def pack_parts(instances: Iterable[PlacedInstance]) -> list[Part]:
     members: list[tuple[PlacedInstance, bytes]] = []
     size = 0
     for instance in instances:
-        text = orjson.dumps({instance.sop_instance_uid: instance.metadata})[1:-1]
+        text = instance.text
         if members and (len(members) == INSTANCES_IN_PART or size + len(text) > BYTES_IN_PART):
             parts.append(_pack(members))
             members, size = [], 0
@@ -124,13 +163,13 @@ def pack_parts(instances: Iterable[PlacedInstance]) -> list[Part]:
 
 def pack_part(instances: Iterable[PlacedInstance]) -> Part:
     """Return one part, however large: an instance that grows stays in its slot."""
-    return _pack([(one, orjson.dumps({one.sop_instance_uid: one.metadata})[1:-1]) for one in instances])
+    return _pack([(one, one.text) for one in instances])
 
 
 def _pack(members: Sequence[tuple[PlacedInstance, bytes]]) -> Part:
     text = b",".join(text for _, text in members)
     return Part(
-        sop_classes=tuple(dict.fromkeys(instance.sop_class_uid for instance, _ in members)),
+        sop_classes=tuple(dict.fromkeys(instance.class_to_pack for instance, _ in members)),
         count=len(members),
         crc32=isal_zlib.crc32(text),
         raw_length=len(text),
@@ -150,9 +189,28 @@ def unpack_part(part: Part) -> list[PlacedInstance]:
     text = _inflate(part.body)
     if isal_zlib.crc32(text) != part.crc32:
         raise StorageFailed("the log holds metadata whose checksum is wrong")
-    instances: dict[str, InstanceMetadata] = orjson.loads(b"{%b}" % text)
     numbers = unpack_index(part.index)
-    return [PlacedInstance(uid, numbers[uid], metadata) for uid, metadata in instances.items()]
+    packed_class = part.sop_classes[0] if len(part.sop_classes) == 1 else None
+    return [
+        PlacedInstance.packed(uid, number, member, packed_class)
+        for (uid, number), member in zip(numbers.items(), _members(text, list(numbers)), strict=True)
+    ]
+
+
+def _members(text: bytes, uids: Sequence[str]) -> list[bytes]:
+    """Return the text of each instance, in their order. Raises StorageFailed where one is not there.
+
+    A quotation mark inside a JSON string is escaped and no key in an instance is a UID, so what looks like the key of
+    the next instance is that.
+    """
+    starts = [0]
+    for uid in uids[1:]:
+        start = text.find(b",%b:{" % orjson.dumps(uid), starts[-1])
+        if start < 0:
+            raise StorageFailed("the log holds metadata without an instance that its index names")
+        starts.append(start + 1)
+    ends = [*(start - 1 for start in starts[1:]), len(text)]
+    return [text[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
 # -- manifests
@@ -228,6 +286,11 @@ def _around_instances(datastore_id: str, image_set_id: str, head: Head) -> tuple
     return before + marker[:-1], marker[-1:] + after
 
 
-def instances_by_uid(parts: Iterable[Part]) -> Mapping[str, InstanceMetadata]:
-    """Return the metadata of the instances in parts, in document order."""
-    return {one.sop_instance_uid: one.metadata for part in parts for one in unpack_part(part)}
+def instances_by_uid(parts: Iterable[Part], wanted: Collection[str] | None = None) -> Mapping[str, InstanceMetadata]:
+    """Return the metadata of the instances in parts, in document order: of those wanted, None for all."""
+    return {
+        one.sop_instance_uid: one.metadata
+        for part in parts
+        for one in unpack_part(part)
+        if wanted is None or one.sop_instance_uid in wanted
+    }

@@ -280,11 +280,9 @@ class VersionedStore:
         stored = await self._read(datastore_id, image_set_id, version, instances)
         parts = list(stored.parts.values())
         if sum(part.count for part in parts) > INSTANCES_ON_LOOP:
-            found = await asyncio.to_thread(instances_by_uid, parts)
+            found = await asyncio.to_thread(instances_by_uid, parts, instances)
         else:
-            found = instances_by_uid(parts)
-        if instances is not None:
-            found = {uid: metadata for uid, metadata in found.items() if uid in instances}
+            found = instances_by_uid(parts, instances)
         return ImageSetMetadata(unpack_head(stored.head), found)
 
     async def metadata_gzip(self, datastore_id: str, image_set_id: str, version: int | None = None) -> bytes:

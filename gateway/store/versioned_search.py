@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.dicom.dataset import Dataset, Element, Tag, in_tag_order
 from gateway.dicom.matching import Condition, Query, decimal, matches_all
 from gateway.errors import Level
-from gateway.metadata.image_set import LevelMetadata
 from gateway.metadata.mapping import to_dataset
 from gateway.store.log import Candidate, Filter, FoundImageSet
-from gateway.store.parts import instance_count, instances_by_uid, unpack_head
+from gateway.store.parts import instance_count, unpack_head, unpack_part
 from gateway.store.protocol import Match, Page
 from gateway.store.study_rows import text_of
 
@@ -136,22 +135,28 @@ class Collector:
             return
         head = unpack_head(candidate.head)
         above = {**to_dataset(head.patient, head.study, head.series), **computed("Instance", candidate)}
-        for uid, instance in self._instances(candidate):
-            dataset = in_tag_order({**above, **to_dataset(instance)})
-            if self.complete or matches_all(dataset, self.query.conditions):
-                self._keep(Match(candidate.study_instance_uid, head.series_instance_uid, uid, dataset))
-
-    def _instances(self, candidate: Candidate) -> Iterator[tuple[str, LevelMetadata]]:
-        """Yield the instances of a series part by part: never more than a part of them in memory."""
         for part in candidate.manifest:
-            if part.number:
-                yield from instances_by_uid(candidate.parts([part.number])).items()
+            if self.complete and (self.found + part.count <= self.skip or self._full):
+                self.found += part.count
+            elif part.number:
+                self._visit_part(candidate, head.series_instance_uid, above, part.number)
+
+    def _visit_part(self, candidate: Candidate, series: str, above: Dataset, number: int) -> None:
+        for placed in (one for part in candidate.parts([number]) for one in unpack_part(part)):
+            if self.complete and (self.found < self.skip or self._full):
+                self.found += 1
+                continue
+            dataset = in_tag_order({**above, **to_dataset(placed.metadata)})
+            if self.complete or matches_all(dataset, self.query.conditions):
+                self._keep(Match(candidate.study_instance_uid, series, placed.sop_instance_uid, dataset))
 
     def _from_first_instance(self, candidate: Candidate) -> Dataset:
         """Return what a search for series takes from an instance, all of a series being alike there."""
-        for _, instance in self._instances(candidate):
-            return {tag: element for tag, element in to_dataset(instance).items() if tag in FROM_INSTANCES}
-        return {}
+        number = next((part.number for part in candidate.manifest if part.number), None)
+        if number is None:
+            return {}
+        first = unpack_part(candidate.parts([number])[0])[0]
+        return {tag: element for tag, element in to_dataset(first.metadata).items() if tag in FROM_INSTANCES}
 
     @property
     def _full(self) -> bool:

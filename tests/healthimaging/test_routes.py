@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -108,6 +109,19 @@ async def test_force_is_refused_where_it_needs_a_reason(settings: Settings, stor
 
     assert answer.headers["x-amzn-ErrorType"] == "ValidationException"
     assert "reason" in answer.json()["message"]
+
+
+async def test_update_above_the_quota_is_refused(settings: Settings, store: Store) -> None:
+    """The quota of AWS, 10 KB unless asked for more, can be set; what the model refuses is no valid request."""
+    path = f"/datastore/{IMAGE_SET}/imageSet/{IMAGE_SET}/updateImageSetMetadata?latestVersion=1"
+    bodies = [
+        {"DICOMUpdates": {"updatableAttributes": b64encode(b" " * size).decode()}} for size in (10_240, 10_241, 30_001)
+    ]
+
+    async with app_client(face(replace(settings, max_update_document=10_240), store)) as client:
+        errors = [(await client.post(path, json=body)).headers["x-amzn-ErrorType"] for body in bodies]
+
+    assert errors == ["ValidationException", "ServiceQuotaExceededException", "ValidationException"]
 
 
 async def test_unexpected_error_is_logged_without_its_message(
