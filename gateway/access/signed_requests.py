@@ -20,12 +20,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.access.chunked_payload import ChunkedPayload
 from gateway.access.sigv4 import (
     EMPTY_PAYLOAD,
     SERVICE,
     STREAMING_PAYLOAD,
     AccessKey,
-    ChunkedPayload,
     Claim,
     ExpiredSignature,
     IncompleteSignature,

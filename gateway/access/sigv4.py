@@ -1,4 +1,4 @@
-"""AWS Signature Version 4, verified: in the Authorization header, in a presigned URL, and chunk by chunk of a body.
+"""AWS Signature Version 4, verified: in the Authorization header, and in a presigned URL.
 
 Pure: what was sent, the keys and the time come in, the key that signed comes out, or a refusal. What is not signed is
 refused where it decides something: the host and every x-amz-… header have to be, and a body always is.
@@ -30,13 +30,13 @@ EMPTY_PAYLOAD = sha256(b"").hexdigest()
 # x-amz-content-sha256 of a body whose chunks are signed one by one.
 STREAMING_PAYLOAD = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 
-_ALGORITHM = "AWS4-HMAC-SHA256"
+ALGORITHM = "AWS4-HMAC-SHA256"
 _TERMINATOR = "aws4_request"
 _TIMESTAMP = "%Y%m%dT%H%M%SZ"
 _LONGEST_EXPIRY = 604_800  # a week
 
 _AUTHORIZATION = re.compile(
-    rf"{_ALGORITHM} Credential=([^,\s]+), ?SignedHeaders=([^,\s]+), ?Signature=([^,\s]+)", re.ASCII
+    rf"{ALGORITHM} Credential=([^,\s]+), ?SignedHeaders=([^,\s]+), ?Signature=([^,\s]+)", re.ASCII
 )
 _TIME = re.compile(r"[0-9]{8}T[0-9]{6}Z", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,6}", re.ASCII)
@@ -153,7 +153,8 @@ def verify(request: SentRequest, claim: Claim, key: AccessKey, payload_hash: str
             ]
         )
         digest = sha256(canonical.encode("utf-8")).hexdigest()
-        if _same(_sign(claim, key, f"{_ALGORITHM}\n{claim.timestamp}\n{claim.scope}\n{digest}"), claim.signature):
+        text = f"{ALGORITHM}\n{claim.timestamp}\n{claim.scope}\n{digest}"
+        if same_signature(signature_of(claim, key, text), claim.signature):
             return
     raise WrongSignature(
         "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
@@ -207,7 +208,7 @@ def _claim_of_header(request: SentRequest, authorization: str, query: Sequence[t
     match = _AUTHORIZATION.fullmatch(authorization)
     if match is None:
         raise IncompleteSignature(
-            f"The Authorization header is not {_ALGORITHM} with a Credential, SignedHeaders and a Signature"
+            f"The Authorization header is not {ALGORITHM} with a Credential, SignedHeaders and a Signature"
         )
     timestamp = request.header("x-amz-date") or _from_http_date(request.header("date"))
     return _claim(match[1], timestamp, match[2], match[3], query)
@@ -222,8 +223,8 @@ def _claim_of_query(query: Sequence[tuple[str, str]]) -> Claim:
     if "X-Amz-Security-Token" in given:
         raise UnknownAccessKey
     seconds = given["X-Amz-Expires"]
-    if given["X-Amz-Algorithm"] != _ALGORITHM or not _SECONDS.fullmatch(seconds) or int(seconds) > _LONGEST_EXPIRY:
-        raise IncompleteSignature(f"X-Amz-Algorithm is {_ALGORITHM}, X-Amz-Expires at most {_LONGEST_EXPIRY} seconds")
+    if given["X-Amz-Algorithm"] != ALGORITHM or not _SECONDS.fullmatch(seconds) or int(seconds) > _LONGEST_EXPIRY:
+        raise IncompleteSignature(f"X-Amz-Algorithm is {ALGORITHM}, X-Amz-Expires at most {_LONGEST_EXPIRY} seconds")
     signed = [(name, value) for name, value in query if name != "X-Amz-Signature"]
     return _claim(
         given["X-Amz-Credential"],
@@ -300,7 +301,7 @@ def _canonical_query(pairs: Sequence[tuple[str, str]]) -> str:
     return "&".join(f"{name}={value}" for name, value in sorted(pairs))
 
 
-def _sign(claim: Claim, key: AccessKey, text: str) -> str:
+def signature_of(claim: Claim, key: AccessKey, text: str) -> str:
     """Return the signature of a text under a key, for the day, region and service of a claim."""
     signing_key = f"AWS4{key.secret}".encode()
     for part in (claim.date, claim.region, claim.service, _TERMINATOR):
@@ -308,79 +309,6 @@ def _sign(claim: Claim, key: AccessKey, text: str) -> str:
     return hmac.digest(signing_key, text.encode(), "sha256").hex()
 
 
-def _same(one: str, other: str) -> bool:
+def same_signature(one: str, other: str) -> bool:
+    """Return whether two signatures are the same, in a time that does not tell how much of them is."""
     return hmac.compare_digest(one.encode(), other.encode("utf-8", "surrogateescape"))
-
-
-# -- bodies signed chunk by chunk
-
-# The longest chunk held to be verified. The SDKs send 64 KiB to 1 MiB.
-MAX_CHUNK = 16 * 1024 * 1024
-
-_CHUNK_HEADER = re.compile(rb"([0-9a-fA-F]{1,8});chunk-signature=([0-9a-f]{64})")
-_LONGEST_HEADER = 8 + len(";chunk-signature=") + 64 + 2
-
-
-class ChunkedPayload:
-    """Reads an aws-chunked body. What `feed` returns is verified; the body is whole when `finished`.
-
-    docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
-    """
-
-    def __init__(self, claim: Claim, key: AccessKey) -> None:
-        self._claim = claim
-        self._key = key
-        self._previous = claim.signature
-        self._buffer = bytearray()
-        self._expected: tuple[int, str] | None = None  # of the chunk that is being read: length and signature
-        self.finished = False
-
-    def feed(self, data: bytes) -> bytes:
-        """Return the bytes that are now known to be the client's. Raises WrongSignature."""
-        self._buffer += data
-        verified = bytearray()
-        while not self.finished:
-            if self._expected is None and not self._read_header():
-                return bytes(verified)
-            assert self._expected is not None
-            length, signature = self._expected
-            if len(self._buffer) < length + 2:
-                return bytes(verified)
-            chunk, end = bytes(self._buffer[:length]), self._buffer[length : length + 2]
-            self._verify(chunk, signature, bytes(end))
-            del self._buffer[: length + 2]
-            verified += chunk
-            self._expected = None
-            self.finished = length == 0
-        if self._buffer:
-            raise WrongSignature("There are bytes after the last chunk")
-        return bytes(verified)
-
-    def _read_header(self) -> bool:
-        """Read the line before a chunk; return whether it is there."""
-        line, separator, _ = self._buffer[:_LONGEST_HEADER].partition(b"\r\n")
-        if not separator:
-            if len(self._buffer) >= _LONGEST_HEADER:
-                raise WrongSignature("A chunk of the body has no signature")
-            return False
-        match = _CHUNK_HEADER.fullmatch(bytes(line))
-        if match is None or int(match[1], 16) > MAX_CHUNK:
-            raise WrongSignature("A chunk of the body has no signature, or is too long")
-        del self._buffer[: len(line) + 2]
-        self._expected = int(match[1], 16), match[2].decode()
-        return True
-
-    def _verify(self, chunk: bytes, signature: str, end: bytes) -> None:
-        text = "\n".join(
-            [
-                f"{_ALGORITHM}-PAYLOAD",
-                self._claim.timestamp,
-                self._claim.scope,
-                self._previous,
-                EMPTY_PAYLOAD,
-                sha256(chunk).hexdigest(),
-            ]
-        )
-        if end != b"\r\n" or not _same(_sign(self._claim, self._key, text), signature):
-            raise WrongSignature("The signature of a chunk of the body does not match")
-        self._previous = signature

@@ -58,6 +58,7 @@ class BlobsFolder:
     def __init__(self, folder: Path, new_name: Callable[[], str]) -> None:
         self._folder = folder
         self._new_name = new_name
+        self._durable: set[Path] = set()  # the folders whose names are known to be on the disk
         self._maps: OrderedDict[str, mmap.mmap] = OrderedDict()
         with _disk_errors():
             (folder / "incoming").mkdir(parents=True, exist_ok=True)
@@ -67,7 +68,9 @@ class BlobsFolder:
 
     async def new_pack(self) -> Pack:
         name = self._new_name()
-        return await asyncio.to_thread(FolderPack, name, self._folder / "incoming" / name, self._path(name))
+        return await asyncio.to_thread(
+            FolderPack, name, self._folder / "incoming" / name, self._path(name), self._durable
+        )
 
     async def read(self, address: Address) -> memoryview:
         mapped = self._maps.get(address.pack)
@@ -105,11 +108,12 @@ class BlobsFolder:
 class FolderPack:
     """A pack that is a file of its own. Not for two tasks at once."""
 
-    def __init__(self, name: str, temporary: Path, final: Path) -> None:
+    def __init__(self, name: str, temporary: Path, final: Path, durable: set[Path]) -> None:
         self.name = name
         self.size = 0
         self._temporary = temporary
         self._final = final
+        self._durable = durable
         self._buffer = bytearray()
         self._committed = False
         with _disk_errors():
@@ -168,11 +172,16 @@ class FolderPack:
         self._committed = True
 
     def _make_folders(self) -> None:
-        """Make the two folders above the pack; a new one is durable when its parent is synced."""
+        """Make the two folders above the pack; a new one is durable when its parent is synced.
+
+        That one is there is not enough: another pack's commit may have made it a moment ago, or a process that was
+        killed before it synced.
+        """
         for folder in (self._final.parent.parent, self._final.parent):
-            if not folder.is_dir():
+            if folder not in self._durable:
                 folder.mkdir(exist_ok=True)
                 sync_folder(folder.parent)
+                self._durable.add(folder)
 
     def _discard(self) -> None:
         if self._descriptor is not None:

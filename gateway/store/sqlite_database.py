@@ -114,10 +114,11 @@ class _Waiting(Generic[Result]):
 
 
 class Database:
-    """The file, opened. `open_database` makes one."""
+    """The file, opened. `open_database` makes one. settled: whether `settle` was run, which the first write needs."""
 
-    def __init__(self, writer: SqliteThread, readers: Sequence[SqliteThread]) -> None:
+    def __init__(self, writer: SqliteThread, readers: Sequence[SqliteThread], *, settled: bool = True) -> None:
         self._writer = writer
+        self._settled = settled
         self._readers = readers
         self._turns = itertools.cycle(readers)
         self._waiting: deque[_Waiting[Any]] = deque()
@@ -140,8 +141,7 @@ class Database:
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
         """Return what `work` returns, once what it wrote is durable. If it raises, nothing of it is written."""
-        if self._failed is not None:
-            raise StorageFailed("a write to the disk failed before: restart the gateway") from self._failed
+        self._raise_failure()
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(work, answer))
         if self._committing is None:
@@ -169,6 +169,10 @@ class Database:
 
     async def _commit(self, batch: Sequence[_Waiting[Any]]) -> None:
         try:
+            self._raise_failure()
+            if not self._settled:
+                await self._writer.run(settle)
+                self._settled = True
             outcomes = await self._writer.run(lambda connection: _commit_together(connection, batch))
         except GatewayError as error:
             outcomes = [error] * len(batch)
@@ -183,6 +187,10 @@ class Database:
                 waiting.answer.set_exception(outcome)
             else:
                 waiting.answer.set_result(outcome)
+
+    def _raise_failure(self) -> None:
+        if self._failed is not None:
+            raise StorageFailed("a write to the disk failed before: restart the gateway") from self._failed
 
     async def _checkpoint_now_and_then(self) -> None:
         """Keep the write-ahead log short, away from anybody's commit.
@@ -238,20 +246,37 @@ def _within_savepoint(connection: Connection, work: Callable[[Connection], Any])
 async def open_database(path: Path) -> Database:
     """Open a database file, made new or brought up to the newest schema. Raises StorageFailed.
 
-    The writer comes first: it recovers what a crash left, and the readers find a database at rest.
+    The writer comes first: it recovers what a crash left, and the readers find a database at rest. Of a full disk it
+    can be read.
     """
+    settled = True
     writer = await SqliteThread.open(path, (*_EVERY_CONNECTION, *_WRITER))
     readers: list[SqliteThread] = []
     try:
         await writer.run(migrate)
         await writer.run(keep_checksums)
+        try:
+            await writer.run(settle)
+        except StorageFull:
+            settled = False
         for _ in range(READERS):
             readers.append(await SqliteThread.open(path, (*_EVERY_CONNECTION, *_READER)))
     except GatewayError:
         for thread in (*readers, writer):
             await thread.close()
         raise
-    return Database(writer, readers)
+    return Database(writer, readers, settled=settled)
+
+
+def settle(connection: Connection) -> None:
+    """Copy the write-ahead log into the database, and begin a new one. Raises StorageFailed, StorageFull.
+
+    The log is what another process left, perhaps after an fsync that failed: then the kernel shows bytes that the disk
+    has not, and does not write them again. What is appended after them would be lost with them.
+    """
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise StorageFailed("a reader is in the way of a checkpoint")
 
 
 async def open_to_look_at(path: Path) -> SqliteThread:

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from gateway.access.chunked_payload import ChunkedPayload
 from gateway.access.sigv4 import (
     STREAMING_PAYLOAD,
     AccessKey,
-    ChunkedPayload,
     ExpiredSignature,
     IncompleteSignature,
     MissingSignature,

@@ -141,7 +141,9 @@ def _about(scale: Scale, folder: Path) -> dict[str, str]:
     return {
         "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "processors": str(os.cpu_count()),
-        "load average at the start": ", ".join(f"{load:.2f}" for load in os.getloadavg()),
+        "load average at the start (above 0.5, the machine was shared with other work)": ", ".join(
+            f"{load:.2f}" for load in os.getloadavg()
+        ),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "Python": products.python_version(),
         "SQLite": sqlite3.sqlite_version,

