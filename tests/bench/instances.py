@@ -18,6 +18,8 @@ STORE_HEADERS = {
     "Accept": "application/dicom+json",
 }
 
+IN_A_REQUEST = 100
+
 # All UIDs have one length, so that they can be replaced in place.
 _ROOT = "1.2.826.0.1.3680043.8.498"
 _STUDY = f"{_ROOT}.7{0:011}"
@@ -37,6 +39,11 @@ class Study:
     @property
     def series(self) -> str:
         return f"{self.uid}.1"
+
+    @property
+    def complete_version(self) -> int:
+        """The first version with all instances, when it was stored a hundred a request."""
+        return -(-self.instances // IN_A_REQUEST)
 
     def sop_instance(self, number: int) -> str:
         return f"{self.series}.1{number:05}"

@@ -15,7 +15,7 @@ from typing import Any
 from tests.bench import limits
 from tests.bench.client import Client, Refused
 from tests.bench.figures import SIZES
-from tests.bench.instances import STORE_HEADERS, Study, store_bodies
+from tests.bench.instances import IN_A_REQUEST, STORE_HEADERS, Study, store_bodies
 from tests.bench.products import Product
 
 Measured = dict[str, float]
@@ -103,7 +103,7 @@ async def at_once(works: Iterable[Callable[[], Awaitable[None]]]) -> float:
 
 async def store_study(product: Product, study: Study, kilobytes: int = 40) -> None:
     async with Client(product.url) as client:
-        for body in store_bodies(study, kilobytes, 100):
+        for body in store_bodies(study, kilobytes, IN_A_REQUEST):
             await client.ask("POST", f"{product.root}/studies", body, STORE_HEADERS)
 
 
@@ -157,7 +157,7 @@ async def study(product: Product, run: Run) -> Measured:
         path = f"{product.root}/studies/{uid}"
         found["metadata cached"] = statistics.median([await _timed(client, f"{path}/metadata") for _ in range(5)])
         if product.name == "gateway":
-            found["metadata old"] = await _timed(client, f"{path}/metadata?version=1")
+            found["metadata old"] = await _timed(client, f"{path}/metadata?version={there.complete_version}")
         found["retrieve edited"] = await _retrieve(client, product, uid)
         found |= await _frames(client, product, uid)
     return found
@@ -322,10 +322,12 @@ async def _edit_instance(client: Client, product: Product, study: Study, number:
 
 
 async def _revert(client: Client, product: Product, study: Study, number: int) -> float:
-    """Return the milliseconds of a revert to the first version, after an edit that is not measured."""
+    """Return the milliseconds of a revert to the first complete version, after an edit that is not measured."""
     await _edit(client, product, study, number)
     with Stopwatch() as watch:
-        await client.ask("POST", f"{product.root}/studies/{study.uid}/revert?to=1", headers=_PATCH)
+        await client.ask(
+            "POST", f"{product.root}/studies/{study.uid}/revert?to={study.complete_version}", headers=_PATCH
+        )
     return watch.ms
 
 
@@ -340,7 +342,8 @@ async def documents(product: Product, run: Run) -> Measured:
             await _edit(client, product, study, next(run.numbers))
             first.append(await _timed_post(client, path))
             again += [await _timed_post(client, path) for _ in range(5)]
-        old = [await _timed_post(client, f"{path}?version={number}") for number in range(1, 11)]
+        first_old = study.complete_version
+        old = [await _timed_post(client, f"{path}?version={number}") for number in range(first_old, first_old + 10)]
         run.document_size = len((await client.ask("POST", path)).body)
     return {
         "document first": 1000 / statistics.median(first),

@@ -1,10 +1,11 @@
 """Histories: many clients append tokens to the same studies while the server is killed and paused.
 
-Each edit reads a study, appends a token of its own to one of its attributes, and sends that with If-Match over DICOMweb,
-or with latestVersionId over HealthImaging. Afterwards the history has to check out, Jepsen's way: every version is its
-predecessor and exactly one token more; every acknowledged token is in the version that was named; no refused token is
-anywhere; no token is there twice; no client ever read a version older than one it had seen. An edit that was not
-answered may be either, but sent again with its Idempotency-Key it is answered, and then it has to be as answered.
+Each edit reads a study, appends a token of its own to one of its attributes, and sends that with If-Match over
+DICOMweb, or with latestVersionId over HealthImaging. Afterwards the history has to check out, Jepsen's way: every
+version is its predecessor and exactly one token more; every acknowledged token is in the version that was named; no
+refused token is anywhere; no token is there twice; no client ever read a version older than one it had seen. An edit
+that was not answered may be either, but sent again with its Idempotency-Key it is answered, and then it has to be as
+answered.
 
     python -m tests.durability.histories --operations 100000
 """
