@@ -17,6 +17,7 @@ import uvloop
 
 from gateway.app import create_app, opened_store
 from gateway.errors import AddressInUse, InvalidSettings
+from gateway.http_protocol import HttpProtocol
 from gateway.settings import Settings
 from gateway.store.protocol import Store
 
@@ -66,9 +67,7 @@ def server_config(settings: Settings, store: Store) -> uvicorn.Config:
     """Return how uvicorn is to run the gateway."""
     return uvicorn.Config(
         create_app(settings, store),
-        # httptools drops the body of a request with `Upgrade: h2c`, which every Java client sends on plain http
-        # (Kludex/uvicorn#2722).
-        http="h11",
+        http=HttpProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -77,7 +76,6 @@ def server_config(settings: Settings, store: Store) -> uvicorn.Config:
         proxy_headers=False,  # the address clients see is a setting, public_base_url, and not any client's to say
         timeout_keep_alive=75,  # longer than nginx keeps an idle connection, so that it is nginx who closes it
         timeout_graceful_shutdown=settings.shutdown_grace,
-        h11_max_incomplete_event_size=64 * 1024,  # QIDO-RS queries with lists of UIDs are long
     )
 
 
