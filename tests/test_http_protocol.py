@@ -82,7 +82,7 @@ def test_upgrade_is_declined_wherever_the_request_is_cut(session_server: Server,
         b"CONNECT other:80 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
-    ids="no-host two-hosts length-and-chunked two-lengths negative plus xchunked bare-LF space fold connect TLS".split(),
+    ids="no-host two-hosts length-and-chunked two-lengths negative plus xchunked LF space fold connect TLS".split(),
 )
 def test_what_could_be_read_two_ways_is_refused(session_server: Server, head: bytes) -> None:
     """400 and a closed connection: a proxy in front may have read it the other way (RFC 9112 section 11.2)."""
