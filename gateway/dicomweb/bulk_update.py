@@ -6,7 +6,6 @@ studies are those that match when the request comes; the job edits these and no 
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -38,7 +37,7 @@ async def update_studies(request: Request[State]) -> Response:
     received = await receive(request, PATCH_TYPES, [name for name, _ in _filter(request)])
     if received.options.patient:
         raise InvalidHeader("DICOMPatientID", "names one patient's studies: here the filter says which")
-    patch = await asyncio.to_thread(parse_merge_patch, received.body)
+    patch = await received.parsed(parse_merge_patch)
     for tag in NAMES:
         if tag in patch:
             raise InvalidDicomJson(f"$.{tag}", "cannot be the same in several studies")

@@ -12,8 +12,6 @@ docs/editing.md describes it from outside.
 
 from __future__ import annotations
 
-import asyncio
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -70,7 +68,7 @@ async def patch_normalized(request: Request[State]) -> Response:
     """Set and remove attributes of one level, RFC 7396."""
     target = target_of(request)
     received = await receive(request, PATCH_TYPES)
-    patch = await asyncio.to_thread(parse_merge_patch, received.body)
+    patch = await received.parsed(parse_merge_patch)
     edit = LevelEdit(target.level, patch, target.series, target.instance)
     return await answer(request, target, received.options, plans.edit_attributes([edit], root_url(request)))
 
@@ -80,7 +78,7 @@ async def put_normalized(request: Request[State]) -> Response:
     """Put a dataset in the place of one level's attributes."""
     target = target_of(request)
     received = await receive(request, DATASET_TYPES)
-    dataset: MergePatch = {**await asyncio.to_thread(parse_dataset, received.body)}
+    dataset: MergePatch = {**await received.parsed(parse_dataset)}
     edit = LevelEdit(target.level, dataset, target.series, target.instance, whole=True)
     return await answer(request, target, received.options, plans.edit_attributes([edit], root_url(request)))
 
@@ -90,7 +88,7 @@ async def patch_metadata(request: Request[State]) -> Response:
     """Apply merge patches that each name their own study, series or instance, at several levels, as one edit."""
     target = target_of(request)
     received = await receive(request, PATCH_TYPES)
-    patches = await asyncio.to_thread(parse_merge_patches, received.body)
+    patches = await received.parsed(parse_merge_patches)
     edits = by_level(patches, target)
     return await answer(request, target, received.options, plans.edit_attributes(edits, root_url(request)))
 

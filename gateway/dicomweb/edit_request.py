@@ -6,11 +6,12 @@ no dry run, and of `force=true&force=false` nobody knows which was meant. So wha
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 from starlette.requests import Request
 
@@ -30,6 +31,11 @@ from gateway.errors import (
 )
 from gateway.state import State, who_asks
 from gateway.store.protocol import Provenance
+
+Parsed = TypeVar("Parsed")
+
+# A longer body is parsed on another thread: it takes longer than a thread's hop, and others wait.
+PARSED_ON_LOOP = 32 * 1024
 
 MERGE_PATCH = "application/merge-patch+json"
 PATCH_TYPES = (MERGE_PATCH, DICOM_JSON, JSON)
@@ -51,8 +57,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 class Options:
     """How an edit is to be made.
 
-    patient: what the study's Patient level has to have. key and digest: the Idempotency-Key, "" without one, and what
-    came with it.
+    patient: what the study's Patient level has to have. key and digest: the Idempotency-Key, and of what it came
+    with; "" without one.
     """
 
     force: bool = False
@@ -70,6 +76,10 @@ class EditRequest:
 
     options: Options
     body: bytes
+
+    async def parsed(self, parse: Callable[[bytes], Parsed]) -> Parsed:
+        """Return what `parse` makes of the body; raises what it raises."""
+        return parse(self.body) if len(self.body) <= PARSED_ON_LOOP else await asyncio.to_thread(parse, self.body)
 
 
 async def receive(request: Request[State], types: Collection[str] = (), known: Collection[str] = ()) -> EditRequest:
@@ -90,15 +100,15 @@ async def receive(request: Request[State], types: Collection[str] = (), known: C
 def edit_options(request: Request[State], body: bytes, known: Collection[str] = ()) -> Options:
     """Return the options of an edit. Raises InvalidQuery, InvalidHeader, PreconditionRequired."""
     _check_known(request, known)
-    settings = request.state["settings"]
+    settings, key = request.state["settings"], _idempotency_key(request)
     options = Options(
         force=flag(request, "force"),
         dry_run=flag(request, "dryRun"),
         provenance=_provenance(request),
         if_match=if_match(request),
         patient=patient_wanted(request),
-        key=_idempotency_key(request),
-        digest=_digest(request, body),
+        key=key,
+        digest=_digest(request, body) if key else "",
     )
     if options.force and settings.force_needs_reason and not options.provenance.reason:
         raise InvalidQuery("reason", "is needed with force=true: this gateway keeps why a constraint was lifted")

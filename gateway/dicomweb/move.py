@@ -7,7 +7,6 @@ series of a study agree in them. Where there is none, the attributes are its own
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -41,7 +40,7 @@ async def move(request: Request[State]) -> Response:
     """Give a study or series other identifiers, and with them another place."""
     target = target_of(request)
     received = await receive(request, DATASET_TYPES)
-    dataset = await asyncio.to_thread(parse_dataset, received.body)
+    dataset = await received.parsed(parse_dataset)
     check_identifiers(dataset, target)
     store, datastore_id = request.state["store"], await datastore_of(request)
     plan = plan_move(dataset, root_url(request))

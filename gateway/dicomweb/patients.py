@@ -6,8 +6,6 @@ well: a client learns one way to wait, and not when to use it.
 
 from __future__ import annotations
 
-import asyncio
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -45,7 +43,7 @@ async def get_normalized(request: Request[State]) -> Response:
 async def patch_normalized(request: Request[State]) -> Response:
     """Set and remove Patient attributes in all the patient's studies."""
     received = await receive(request, PATCH_TYPES)
-    await asyncio.to_thread(parse_merge_patch, received.body)
+    await received.parsed(parse_merge_patch)
     return await _answer(request, "PATCH", received)
 
 
@@ -53,7 +51,7 @@ async def patch_normalized(request: Request[State]) -> Response:
 async def put_normalized(request: Request[State]) -> Response:
     """Put a dataset in the place of the Patient level of all the patient's studies."""
     received = await receive(request, DATASET_TYPES)
-    await asyncio.to_thread(parse_dataset, received.body)
+    await received.parsed(parse_dataset)
     return await _answer(request, "PUT", received)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from gateway.dicom.dataset import BulkData, Dataset, Element, MergePatch, Scalar, Tag
+from gateway.dicom.dictionary import key_of
 from gateway.dicom.levels import level_of
 from gateway.dicomweb.edited import Edited, member_of
 from gateway.dicomweb.targets import Target
@@ -136,9 +137,12 @@ def _number(text: Scalar) -> str:
 
 
 def _stored_dataset(stored: ImageSetMetadata, edit: LevelEdit) -> Dataset:
-    if edit.level == "Instance":
-        return to_dataset(stored.instances[edit.instance])
-    return to_dataset(stored.head.level(edit.level))
+    """Return what is stored of what the edit may change: with `whole` the level, else the attributes it names."""
+    level = stored.instances[edit.instance] if edit.level == "Instance" else stored.head.level(edit.level)
+    if edit.whole:
+        return to_dataset(level)
+    named = {key: level["DICOM"][key] for key in map(key_of, edit.patch) if key in level["DICOM"]}
+    return to_dataset({"DICOM": named, "DICOMVRs": level.get("DICOMVRs", {})})
 
 
 async def _with_own_bulk_data(patch: MergePatch, edited: Edited, member: Member, root: str) -> MergePatch:

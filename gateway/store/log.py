@@ -288,7 +288,8 @@ class VersionLog(Protocol):
     ) -> CurrentStudy:
         """Return a study as it is now, with the parts of the instances chosen in each image set.
 
-        Where any is chosen the last part comes too, because new instances go there. `choose` runs on another thread.
+        Where any is chosen the last part comes too, because new instances go there. `choose` may run on another thread,
+        and more than once; () chooses none.
         """
 
     async def study_of(self, datastore_id: str, image_set_id: str) -> str:

@@ -1,5 +1,7 @@
 """VersionLog in one SQLite file: the methods, each one hop to a connection's thread.
 
+Studies as they are now are kept once they were read (kept.py): every edit and every retrieve begins with one.
+
 The SQL is in files by subject: sqlite_append writes versions and sqlite_versions reads them, sqlite_search has QIDO-RS
 and SearchImageSets, sqlite_tables data stores and jobs. sqlite_database has the connections.
 """
@@ -11,10 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from gateway.errors import NotFound
 from gateway.store import sqlite_append, sqlite_changes, sqlite_search, sqlite_tables, sqlite_tags, sqlite_versions
 from gateway.store.blobs import Address
 from gateway.store.frame_log import FrameLog
 from gateway.store.import_log import ImportLog
+from gateway.store.kept import Kept
 from gateway.store.log import (
     Append,
     Candidate,
@@ -39,6 +43,12 @@ from gateway.store.protocol import (
 from gateway.store.sqlite_database import Database, open_database
 from gateway.store.sqlite_frame_log import SqliteFrameLog
 from gateway.store.sqlite_import_log import SqliteImportLog
+from gateway.store.sqlite_versions import StudyNow
+
+# Image sets in the studies kept, each with its head and its manifest: about 4 KB for a series of 2,000 instances.
+KEPT_IMAGE_SETS = 4096
+# UIDs of the studies that image sets are in.
+KEPT_STUDIES_OF = 65536
 
 
 async def open_log(path: Path) -> SqliteLog:
@@ -53,9 +63,20 @@ class SqliteLog:
         self.database = database
         self.frames: FrameLog = SqliteFrameLog(database)
         self.imports: ImportLog = SqliteImportLog(database)
+        self._studies: Kept[tuple[str, str], StudyNow] = Kept(
+            KEPT_IMAGE_SETS, lambda now: 1 + len(now.current.image_sets)
+        )
+        self._studies_of: Kept[tuple[str, str], str] = Kept(KEPT_STUDIES_OF)
+        self._datastores: Kept[None, list[Datastore]] = Kept(1)
 
     async def append(self, append: Append) -> None:
-        await self.database.write(lambda connection: sqlite_append.append(connection, append))
+        def written() -> None:
+            for study in append.studies:
+                self._studies.forget((append.datastore_id, study.study_instance_uid))
+            for version in append.versions:
+                self._studies_of.put((append.datastore_id, version.image_set_id), version.study_instance_uid)
+
+        await self.database.write(lambda connection: sqlite_append.append(connection, append), written)
 
     async def read(
         self,
@@ -64,9 +85,20 @@ class SqliteLog:
         version: int | None = None,
         instances: Collection[str] | None = (),
     ) -> StoredVersion:
+        if instances is not None and not instances and (kept := self._kept(datastore_id, image_set_id, version)):
+            return kept
         return await self.database.read(
             lambda connection: sqlite_versions.read(connection, datastore_id, image_set_id, version, instances)
         )
+
+    def _kept(self, datastore_id: str, image_set_id: str, version: int | None) -> StoredVersion | None:
+        """Return a version without parts, if it is the current one and its study is kept."""
+        study = self._studies_of.peek((datastore_id, image_set_id))
+        now = self._studies.peek((datastore_id, study)) if study else None
+        for one in now.current.image_sets if now else ():
+            if one.image_set_id == image_set_id and version in (None, one.properties.version):
+                return StoredVersion(one.properties, one.head, one.manifest, {})
+        return None
 
     async def parts(self, datastore_id: str, image_set_id: str, numbers: Collection[int]) -> dict[int, Part]:
         return await self.database.read(
@@ -79,13 +111,28 @@ class SqliteLog:
         study_instance_uid: str,
         choose: Choice = no_instances,
     ) -> CurrentStudy:
+        current = (await self._study_now(datastore_id, study_instance_uid)).current
+        chosen = [choose(image_set.properties) for image_set in current.image_sets]
+        if all(instances is not None and not instances for instances in chosen):
+            return current
         return await self.database.read(
             lambda connection: sqlite_versions.current_study(connection, datastore_id, study_instance_uid, choose)
         )
 
+    async def _study_now(self, datastore_id: str, study_instance_uid: str) -> StudyNow:
+        return await self._studies.get(
+            (datastore_id, study_instance_uid),
+            lambda: self.database.read(
+                lambda connection: sqlite_versions.study_now(connection, datastore_id, study_instance_uid)
+            ),
+        )
+
     async def study_of(self, datastore_id: str, image_set_id: str) -> str:
-        return await self.database.read(
-            lambda connection: sqlite_versions.study_of(connection, datastore_id, image_set_id)
+        return await self._studies_of.get(
+            (datastore_id, image_set_id),
+            lambda: self.database.read(
+                lambda connection: sqlite_versions.study_of(connection, datastore_id, image_set_id)
+            ),
         )
 
     async def history(self, datastore_id: str, image_set_id: str) -> list[ImageSetVersion]:
@@ -94,6 +141,11 @@ class SqliteLog:
         )
 
     async def study(self, datastore_id: str, study_instance_uid: str, version: int | None = None) -> StudyVersion:
+        if version is None:
+            now = await self._study_now(datastore_id, study_instance_uid)
+            if now.version is None:
+                raise NotFound("study", study_instance_uid)
+            return now.version
         return await self.database.read(
             lambda connection: sqlite_versions.study_versions(
                 connection, datastore_id, study_instance_uid, version, limit=1
@@ -156,15 +208,20 @@ class SqliteLog:
 
     async def create_datastore(self, datastore: Datastore, client_token: str | None) -> Datastore:
         return await self.database.write(
-            lambda connection: sqlite_tables.create_datastore(connection, datastore, client_token)
+            lambda connection: sqlite_tables.create_datastore(connection, datastore, client_token),
+            self._datastores.clear,
         )
 
     async def datastores(self) -> list[Datastore]:
-        return await self.database.read(sqlite_tables.datastores)
+        return list(await self._datastores.get(None, lambda: self.database.read(sqlite_tables.datastores)))
 
     async def delete_datastore(self, datastore_id: str, at: datetime) -> Datastore:
+        def written() -> None:
+            for kept in (self._datastores, self._studies, self._studies_of):
+                kept.clear()
+
         return await self.database.write(
-            lambda connection: sqlite_tables.delete_datastore(connection, datastore_id, at)
+            lambda connection: sqlite_tables.delete_datastore(connection, datastore_id, at), written
         )
 
     async def tags(self, datastore_id: str, image_set_id: str | None) -> dict[str, str]:
@@ -174,7 +231,8 @@ class SqliteLog:
         self, datastore_id: str, image_set_id: str | None, add: Mapping[str, str], remove: Collection[str]
     ) -> None:
         await self.database.write(
-            lambda connection: sqlite_tags.retag(connection, datastore_id, image_set_id, add, remove)
+            lambda connection: sqlite_tags.retag(connection, datastore_id, image_set_id, add, remove),
+            self._datastores.clear,
         )
 
     async def create_job(self, job: Job, client_token: str | None) -> Job:

@@ -11,6 +11,7 @@ to slot finds it in every version, and a version in which one instance changed h
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from gateway.metadata.image_set import Head, ImageSetMetadata, InstanceMetadata
 
 INSTANCES_IN_PART = 64
 BYTES_IN_PART = 256 * 1024
+
+HEADS_KEPT = 1024  # decoded, some 5 KB each
 
 
 class PlacedInstance:
@@ -135,8 +138,12 @@ def pack_head(head: Head) -> bytes:
     return _deflate(orjson.dumps({"Patient": head.patient, "Study": head.study, "Series": head.series}))
 
 
+@functools.lru_cache(HEADS_KEPT)
 def unpack_head(packed: bytes) -> Head:
-    """Return the head that `pack_head` packed. Raises StorageFailed where the bytes are damaged."""
+    """Return the head that `pack_head` packed. Raises StorageFailed where the bytes are damaged.
+
+    Of the same bytes it is the same object: an edit looks at a head several times, and nobody changes one.
+    """
     levels = orjson.loads(_inflate(packed))
     return Head(levels["Patient"], levels["Study"], levels["Series"])
 

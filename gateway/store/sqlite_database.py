@@ -105,12 +105,17 @@ class SqliteThread:
             await self._connection.close()
 
 
+def _nothing() -> None:
+    return
+
+
 @dataclass(slots=True)
 class _Waiting(Generic[Result]):
     """A writer that waits for its commit."""
 
     work: Callable[[Connection], Result]
     answer: asyncio.Future[Result]
+    written: Callable[[], None]
 
 
 class Database:
@@ -139,11 +144,14 @@ class Database:
 
         return await next(self._turns).run(consistently)
 
-    async def write(self, work: Callable[[Connection], Result]) -> Result:
-        """Return what `work` returns, once what it wrote is durable. If it raises, nothing of it is written."""
+    async def write(self, work: Callable[[Connection], Result], written: Callable[[], None] = _nothing) -> Result:
+        """Return what `work` returns, once what it wrote is durable. If it raises, nothing of it is written.
+
+        `written` is called on the event loop when it was, before anybody is told, and also where nobody waits any more.
+        """
         self._raise_failure()
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(work, answer))
+        self._waiting.append(_Waiting(work, answer, written))
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_all())
         return await answer
@@ -181,6 +189,8 @@ class Database:
         self.commits += 1
         self._since_checkpoint += 1
         for waiting, outcome in zip(batch, outcomes, strict=True):
+            if not isinstance(outcome, BaseException):
+                waiting.written()
             if waiting.answer.done():  # cancelled; what it wrote is written
                 continue
             if isinstance(outcome, BaseException):

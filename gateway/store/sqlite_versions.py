@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.errors import Gone, NotFound, StorageFailed
 from gateway.store.blobs import Address
@@ -14,6 +14,7 @@ from gateway.store.log import (
     CurrentImageSet,
     CurrentStudy,
     StoredVersion,
+    no_instances,
 )
 from gateway.store.parts import Manifest, Part, unpack_index, unpack_manifest
 from gateway.store.protocol import (
@@ -176,6 +177,20 @@ def current_study(
     return CurrentStudy(
         study_instance_uid, study[1], tuple(_current_image_set(connection, row, choose) for row in rows)
     )
+
+
+class StudyNow(NamedTuple):
+    """A study as it is now. version: its newest one, None where there is no such study. current: without parts."""
+
+    version: StudyVersion | None
+    current: CurrentStudy
+
+
+def study_now(connection: Connection, datastore_id: str, study_instance_uid: str) -> StudyNow:
+    current = current_study(connection, datastore_id, study_instance_uid, no_instances)
+    if not current.version:
+        return StudyNow(None, current)
+    return StudyNow(study_versions(connection, datastore_id, study_instance_uid, limit=1)[0], current)
 
 
 def _current_image_set(connection: Connection, row: tuple[Any, ...], choose: Choice) -> CurrentImageSet:

@@ -104,6 +104,23 @@ class LogTests:
 
     # -- append and read
 
+    async def test_study_is_read_as_it_is_whoever_waited_for_the_append(self, log: VersionLog) -> None:
+        """A client that goes away while its append is written leaves no reader with the state before."""
+        await log.append(append_of(new_version(A, 1)))
+        assert (await log.study(DATASTORE, STUDY)).version == 1
+
+        for version in range(2, 22):
+            appending = asyncio.create_task(log.append(append_of(new_version(A, version), expected=version - 1)))
+            await asyncio.sleep(0.0005 * (version % 4))
+            appending.cancel()
+            await asyncio.gather(appending, return_exceptions=True)
+            await log.ready()  # writes are committed in the order they came
+            study = await log.study(DATASTORE, STUDY)
+            current = await log.current_study(DATASTORE, STUDY)
+
+            assert study.version == current.version == version
+            assert (await log.read(DATASTORE, A)).properties.version == version
+
     async def test_a_version_is_read_as_it_was_appended(self, log: VersionLog) -> None:
         """Properties, head, manifest and parts come back."""
         new = new_version(A, 1, count=70)
