@@ -23,6 +23,7 @@ from gateway.access.keys import read_access_keys
 from gateway.access.signed_requests import SignedRequests, Signers
 from gateway.cors import CrossOrigin
 from gateway.dicomweb import routes as dicomweb
+from gateway.dicomweb import wado_uri
 from gateway.dicomweb.jobs import StudyJobs
 from gateway.errors import GatewayError, NotFound
 from gateway.healthimaging import routes as healthimaging
@@ -55,12 +56,15 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
                 yield state
 
     return Starlette(
-        # A DICOMweb root takes whatever is below /datastore/{datastoreId}, so the other face comes first.
+        # Starlette tries one after the other, and viewers and PACS ask most. A DICOMweb root takes whatever is below
+        # /datastore/{datastoreId}, so there the other face comes before it.
         routes=[
             Route("/livez", livez),
             Route("/readyz", readyz),
+            *dicomweb.routes(dicomweb.DEFAULT_ROOT),
             *healthimaging.routes(),
-            *dicomweb.routes(),
+            *dicomweb.routes(dicomweb.ROOT),
+            *wado_uri.routes,  # old viewers look for it without a root
         ],
         middleware=[*cross_origin(settings), Middleware(RequestLog), *signature_check(settings)],
         exception_handlers={HTTPException: http_problem},

@@ -56,7 +56,10 @@ async def find_reverted(store: Store, datastore_id: str, target: Target) -> Edit
 
     Whether there is, or was, the instance of the target is not looked at.
     """
-    study = (await store.study_versions(datastore_id, target.study))[0]
+    try:
+        study = await store.study(datastore_id, target.study)
+    except Gone:
+        study = (await store.study_versions(datastore_id, target.study))[0]  # a long read, of all there was
     try:
         member = _member(study, target)
     except Gone:

@@ -27,11 +27,12 @@ from gateway.dicomweb.capabilities import capabilities_route
 from gateway.dicomweb.problems import Handler
 from gateway.state import State
 
-ROOTS = ("/datastore/{datastoreId}", "/dicomweb")
+# The default data store, and the path AWS uses itself.
+DEFAULT_ROOT, ROOT = "/dicomweb", "/datastore/{datastoreId}"
 
 
-def routes() -> list[BaseRoute]:
-    """Return the routes of the DICOMweb face, for both roots, and WADO-URI also without one, where clients look."""
+def routes(*roots: str) -> list[BaseRoute]:
+    """Return the routes of the DICOMweb face below each root."""
     below_root = merge(
         [
             # First: "/studies/{study}" fits its path as well.
@@ -51,7 +52,7 @@ def routes() -> list[BaseRoute]:
         ]
     )
     below = [capabilities_route(below_root), *below_root]
-    return [*(Mount(root, routes=below) for root in ROOTS), *wado_uri.routes]
+    return [Mount(root, routes=below) for root in roots]
 
 
 def merge(found: Iterable[Route]) -> list[Route]:

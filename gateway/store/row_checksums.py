@@ -29,13 +29,12 @@ def row_checksum(*row: Column) -> bytes:
 
     NULL counts for nothing, so that a later step of the schema can add a column to rows that there are.
     """
-    checksum = 0
-    for name, value in zip(map(str, row[::2]), row[1::2], strict=True):
+    pieces: list[bytes] = []
+    for name, value in zip(row[::2], row[1::2], strict=True):
         if value is not None:
             data = value if isinstance(value, bytes) else str(value).encode()
-            kind = type(value).__name__
-            checksum = zlib.crc32(data, zlib.crc32(f"{name} {kind} {len(data)} ".encode(), checksum))
-    return checksum.to_bytes(4)
+            pieces += f"{name} {type(value).__name__} {len(data)} ".encode(), data
+    return zlib.crc32(b"".join(pieces)).to_bytes(4)
 
 
 def keep_checksums(connection: Connection) -> None:

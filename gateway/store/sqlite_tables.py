@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from gateway.errors import IdempotencyConflict, NotEmpty, NotFound
 from gateway.store.log import RememberedAnswer
 from gateway.store.protocol import Answer, Datastore, Job
@@ -19,7 +21,7 @@ def to_text(moment: datetime) -> str:
 
 
 def to_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return orjson.dumps(value).decode()
 
 
 # -- data stores
