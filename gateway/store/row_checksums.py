@@ -30,7 +30,7 @@ def row_checksum(*row: Column) -> bytes:
     NULL counts for nothing, so that a later step of the schema can add a column to rows that there are.
     """
     pieces: list[bytes] = []
-    for name, value in zip(row[::2], row[1::2], strict=True):
+    for name, value in zip(map(str, row[::2]), row[1::2], strict=True):
         if value is not None:
             data = value if isinstance(value, bytes) else str(value).encode()
             pieces += f"{name} {type(value).__name__} {len(data)} ".encode(), data
