@@ -8,6 +8,7 @@ against dcmtk 3.6.7, whose dictionary is 2022b.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
@@ -22,6 +23,14 @@ class Entry(NamedTuple):
     keyword: str
     vr: str
     vm: str
+
+
+class Naming(NamedTuple):
+    """What a document needs to know of a tag. vr: None where PS3.6 has no line; several: whether its VM is not 1."""
+
+    key: str
+    vr: str | None
+    several: bool
 
 
 _TAG = re.compile("[0-9A-F]{8}")
@@ -142,6 +151,13 @@ def key_of(tag: Tag) -> str:
     """Return the key a document has for a tag: its keyword, or the tag itself where the dictionary has none."""
     entry = _BY_TAG.get(tag)
     return entry.keyword if entry else tag
+
+
+@lru_cache(maxsize=16384)
+def naming_of(tag: Tag) -> Naming:
+    """Return all of what a document needs to know of a tag at once: it is asked for each attribute of each instance."""
+    entry = _BY_TAG.get(tag)
+    return Naming(entry.keyword, entry.vr, multi_valued(entry)) if entry else Naming(tag, None, several=False)
 
 
 def tag_of(key: str) -> Tag | None:

@@ -188,6 +188,9 @@ _LEVEL_OF: dict[Tag, Level] = {
     tag: level for level, modules in NORMALISED.items() for tags in modules.values() for tag in tags
 }
 
+# What instances of a series share: the tags that are not of level Instance.
+NORMALISED_TAGS = frozenset(_LEVEL_OF)
+
 
 def level_of(tag: Tag) -> Level:
     """Return the one level an attribute belongs to."""
@@ -200,3 +203,8 @@ def split_by_level(dataset: Dataset) -> dict[Level, Dataset]:
     for tag, element in dataset.items():
         split[level_of(tag)][tag] = element
     return split
+
+
+def shared_attributes(dataset: Dataset) -> Dataset:
+    """Return the attributes of Patient, Study and Series level, tags ascending."""
+    return {tag: dataset[tag] for tag in sorted(dataset.keys() & NORMALISED_TAGS)}

@@ -20,13 +20,14 @@ from gateway.dicom.dictionary import (
     FLOAT_VRS,
     INTEGER_VRS,
     SINGLE_VALUED_VRS,
+    STRING_VRS,
     entry_of,
     key_of,
-    multi_valued,
+    naming_of,
     tag_of,
 )
 from gateway.dicom.json_values import NON_FINITE, float_to_json, integer_to_json
-from gateway.dicom.levels import LEVELS, split_by_level
+from gateway.dicom.levels import LEVELS, NORMALISED_TAGS, shared_attributes, split_by_level
 from gateway.errors import InvalidUpdate, Level
 from gateway.metadata.image_set import (
     Attributes,
@@ -53,23 +54,33 @@ _NO_VRS: Mapping[str, str] = {}
 
 def to_level_metadata(dataset: Dataset) -> LevelMetadata:
     """Return the attributes by key, in the order they came in; DICOMVRs only where the dictionary does not say it."""
-    metadata: LevelMetadata = {"DICOM": _attributes(dataset)}
-    vrs = _vrs_beside(dataset)
-    if vrs:
-        metadata["DICOMVRs"] = vrs
-    return metadata
+    attributes: Attributes = {}
+    vrs: dict[str, str] = {}
+    items: list[Dataset] = []
+    for tag, element in dataset.items():
+        key, vr, several = naming_of(tag)
+        attributes[key] = _value_in_document(element, several)
+        if element.vr != vr:
+            vrs[key] = element.vr
+        if element.items:
+            items += element.items
+    if items and not all(_as_the_dictionary_says(item, vrs) for item in items):
+        vrs = _vrs_beside(dataset)
+    return {"DICOM": attributes, "DICOMVRs": vrs} if vrs else {"DICOM": attributes}
 
 
 def to_head(dataset: Dataset) -> Head:
     """Return Patient, Study and Series of a dataset, keys in alphabetical order; what is the instance's is left out."""
-    levels = split_by_level(dataset)
+    levels = split_by_level(shared_attributes(dataset))
     patient, study, series = (to_level_metadata(_by_keyword(levels[level])) for level in LEVELS[:3])
     return Head(patient, study, series)
 
 
 def to_instance_metadata(dataset: Dataset) -> InstanceMetadata:
     """Return the instance's attributes of a dataset in tag order, DICOMVRs always beside them."""
-    metadata = to_level_metadata(in_tag_order(split_by_level(dataset)["Instance"]))
+    tags = [tag for tag in dataset if tag not in NORMALISED_TAGS]
+    tags.sort()
+    metadata = to_level_metadata({tag: dataset[tag] for tag in tags})
     return {"DICOM": metadata["DICOM"], "DICOMVRs": metadata.get("DICOMVRs", {})}
 
 
@@ -79,17 +90,19 @@ def attribute_of(tag: Tag, element: Element) -> AttributeValue:
     None where it is empty. An array for a sequence, for a VM that is not 1 whatever the number of values, and for
     several values where the VM is 1 or unknown. Binary is never an array: it has no multiplicity.
     """
-    if element.empty:
-        return None
-    if element.vr == "SQ":
+    return _value_in_document(element, naming_of(tag).several)
+
+
+def _value_in_document(element: Element, several: bool) -> AttributeValue:
+    values = element.values
+    if values:
+        shown = list(values) if element.vr in STRING_VRS else [_scalar(element.vr, value) for value in values]
+        return shown if several or len(shown) > 1 else shown[0]
+    if element.items:
         return [_attributes(item) for item in element.items]
     if isinstance(element.binary, BulkData):
         return {"BulkDataURI": element.binary.uri}
-    if element.binary:
-        return base64.b64encode(element.binary).decode("ascii")
-    values: list[Any] = [_scalar(element.vr, value) for value in element.values]
-    entry = entry_of(tag)
-    return values if len(values) > 1 or (entry and multi_valued(entry)) else values[0]
+    return base64.b64encode(element.binary).decode("ascii") if element.binary else None
 
 
 def _attributes(dataset: Dataset) -> Attributes:
@@ -104,6 +117,17 @@ def _scalar(vr: str, value: Scalar) -> str | int | float:
     if isinstance(value, str):
         return value
     return integer_to_json(int(value)) if vr in INTEGER_VRS else float_to_json(value)
+
+
+def _as_the_dictionary_says(item: Dataset, but: Mapping[str, str]) -> bool:
+    """Whether all VRs in an item are the dictionary's, and none of its keys has another one at the level itself."""
+    for tag, element in item.items():
+        key, vr, _ = naming_of(tag)
+        if element.vr != vr or key in but:
+            return False
+        if element.items and not all(_as_the_dictionary_says(inner, but) for inner in element.items):
+            return False
+    return True
 
 
 def _vrs_beside(dataset: Dataset) -> dict[str, str]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from gateway.dicom.dataset import Dataset, in_tag_order
+from gateway.dicom.dataset import Dataset
 from gateway.dicom.dictionary import entry_named
-from gateway.dicom.levels import split_by_level
+from gateway.dicom.levels import shared_attributes
 from gateway.errors import InvalidRequest, InvalidUid
 from gateway.metadata.image_set import Head, InstanceMetadata
 from gateway.metadata.mapping import to_dataset, to_instance_metadata
@@ -124,14 +124,11 @@ def coerce(head: Head, dataset: Dataset, *, when: datetime, system: str) -> Coer
     What it said otherwise goes into its Original Attributes Sequence, with reason COERCE. An empty attribute and an
     absent one are no difference.
     """
-    levels = split_by_level(dataset)
-    own = in_tag_order({**levels["Patient"], **levels["Study"], **levels["Series"]})
-    original = prior_values(own, to_dataset(head.patient, head.study, head.series))
-    instance = levels["Instance"]
+    original = prior_values(shared_attributes(dataset), to_dataset(head.patient, head.study, head.series))
     if original:
         item = original_attributes_item(original, when=when, system=system, source="", reason="COERCE")
-        instance = with_item(instance, item)
-    return Coerced(to_instance_metadata(instance), original)
+        dataset = with_item(dataset, item)
+    return Coerced(to_instance_metadata(dataset), original)
 
 
 def _uid(dataset: Dataset, keyword: str) -> str:

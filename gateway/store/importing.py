@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from gateway.dicom.dataset import Dataset
+from gateway.dicom.levels import shared_attributes
 from gateway.errors import GatewayError
 from gateway.metadata.fingerprint import fingerprint
-from gateway.metadata.image_set import Head
+from gateway.metadata.image_set import Head, InstanceMetadata
 from gateway.metadata.mapping import to_head, to_instance_metadata
-from gateway.metadata.organise import GroupingKeys, Identity, coerce, grouping_keys, place
+from gateway.metadata.organise import Coerced, GroupingKeys, Identity, coerce, grouping_keys, place
 from gateway.store.drafts import Draft
 from gateway.store.log import CurrentImageSet, CurrentStudy
 from gateway.store.originals import SYSTEM
@@ -42,6 +43,15 @@ class Arrival:
     received: ReceivedInstance
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What an instance says of Patient, Study and Series. Most instances of a series say the same and share this."""
+
+    attributes: Dataset
+    head: Head
+    keys: GroupingKeys
+
+
 @dataclass(slots=True)
 class Target:
     """An image set that instances of a series can join: one there is, or one begun by this request."""
@@ -52,6 +62,7 @@ class Target:
     image_set_id: str
     current: CurrentImageSet | None
     stored: dict[str, StoredObject]  # of the received instances, those it has by now
+    agrees: Shared | None = None  # of the last instance that needed no coercion
     draft: Draft | None = None
     touched: set[str] = field(default_factory=set)
 
@@ -86,6 +97,7 @@ class Placing:
         self._study_keys = self._keys_of_study(study)
         self._stored = stored
         self._series: dict[str, list[Target]] = {}
+        self._shared: Shared | None = None
 
     def place(self, arrivals: Iterable[Arrival]) -> dict[int, StoredInstance]:
         """Return what became of each instance, by its place in the request."""
@@ -114,34 +126,51 @@ class Placing:
         for target in series:
             if target.has(arrival):
                 return target, _outcome(arrival.identity)
-        target = self._target_for(series, to_head(arrival.received.dataset))
-        return target, _outcome(arrival.identity, self._put(target, arrival))
+        shared = self._shared_of(arrival.received.dataset)
+        target = self._target_for(series, shared)
+        return target, _outcome(arrival.identity, self._put(target, arrival, shared))
 
-    def _target_for(self, series: list[Target], head: Head) -> Target:
+    def _shared_of(self, dataset: Dataset) -> Shared:
+        attributes = shared_attributes(dataset)
+        if self._shared is None or self._shared.attributes != attributes:
+            head = to_head(attributes)
+            self._shared = Shared(attributes, head, grouping_keys(head))
+        return self._shared
+
+    def _target_for(self, series: list[Target], shared: Shared) -> Target:
         """Return the image set an instance joins, begun here if there is none yet."""
-        keys = grouping_keys(head)
-        target, is_primary = place(keys, self._study_keys, series)
+        target, is_primary = place(shared.keys, self._study_keys, series)
         if target is None:
             image_set_id = self._new_id()
-            target = Target(head, keys, is_primary, image_set_id, None, {}, Draft(image_set_id, head, is_primary))
+            draft = Draft(image_set_id, shared.head, is_primary)
+            target = Target(shared.head, shared.keys, is_primary, image_set_id, None, {}, shared, draft)
             series.append(target)
             if is_primary and self._study_keys is None:
-                self._study_keys = keys.study
+                self._study_keys = shared.keys.study
         return target
 
-    def _put(self, target: Target, arrival: Arrival) -> Dataset:
+    def _put(self, target: Target, arrival: Arrival, shared: Shared) -> Dataset:
         """Put an instance into the draft of an image set; return its attributes that were coerced, as they came."""
-        coerced = coerce(target.head, arrival.received.dataset, when=self._occasion.at, system=SYSTEM)
         if target.draft is None:
             assert target.current is not None
             target.draft = Draft.of(target.current)
         uid, received = arrival.identity.sop_instance_uid, arrival.received
-        own = fingerprint(to_head(received.dataset), to_instance_metadata(received.dataset))
-        stored = StoredObject(received.address, received.sha256, own)
+        metadata = to_instance_metadata(received.dataset)
+        stored = StoredObject(received.address, received.sha256, fingerprint(shared.head, metadata))
+        coerced = self._coerced(target, received.dataset, shared, metadata)
         target.draft.put(uid, coerced.instance, stored, received.bulk)
         target.stored[uid] = stored
         target.touched.add(uid)
         return coerced.original
+
+    def _coerced(self, target: Target, dataset: Dataset, shared: Shared, metadata: InstanceMetadata) -> Coerced:
+        """Return an instance as its image set keeps it, given its metadata as it came."""
+        if target.agrees is shared:
+            return Coerced(metadata, {})
+        coerced = coerce(target.head, dataset, when=self._occasion.at, system=SYSTEM)
+        if not coerced.original:
+            target.agrees = shared
+        return coerced
 
     def _targets_of(self, series_instance_uid: str) -> list[Target]:
         if series_instance_uid not in self._series:

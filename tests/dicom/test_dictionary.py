@@ -24,6 +24,7 @@ from gateway.dicom.dictionary import (
     is_tag,
     key_of,
     multi_valued,
+    naming_of,
     tag_of,
     vrs_of,
 )
@@ -116,6 +117,14 @@ def test_keys_and_tags_are_each_others_inverse() -> None:
     assert tag_of("patientname") is None
     assert tag_of("0010001g") is None
     assert tag_of("7fe00010") is None
+
+
+def test_a_tag_has_its_key_vr_and_multiplicity_at_once() -> None:
+    """What has no line in PS3.6 has its tag as its key, and no VR."""
+    assert naming_of("00100010") == ("PatientName", "PN", False)
+    assert naming_of("00080008") == ("ImageType", "CS", True)
+    assert naming_of("00280106") == ("SmallestImagePixelValue", "US", False)
+    assert naming_of("00091001") == ("00091001", None, False)
 
 
 def test_each_vr_has_one_kind_of_value() -> None:

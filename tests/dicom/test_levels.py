@@ -8,7 +8,7 @@ import pytest
 
 from gateway.dicom.dataset import Element
 from gateway.dicom.dictionary import entry_of
-from gateway.dicom.levels import LEVELS, NORMALISED, level_of, split_by_level
+from gateway.dicom.levels import LEVELS, NORMALISED, level_of, shared_attributes, split_by_level
 
 NORMALISED_TAGS = [tag for modules in NORMALISED.values() for tag in chain.from_iterable(modules.values())]
 
@@ -63,3 +63,12 @@ def test_split_keeps_every_attribute_and_the_order() -> None:
         "Series": ["00080060"],
         "Instance": ["00020010", "00080005", "00091001"],
     }
+
+
+def test_shared_attributes_are_all_but_the_instances() -> None:
+    """In the order of their tags, whatever order they came in."""
+    tags = ["0020000D", "00020010", "00100020", "00091001", "00080060"]
+
+    shared = shared_attributes({tag: Element("UN") for tag in tags})
+
+    assert list(shared) == ["00080060", "00100020", "0020000D"]

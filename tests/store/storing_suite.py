@@ -158,6 +158,17 @@ class StoringTests:
         [item] = metadata.instances["1.2.9"]["DICOM"]["OriginalAttributesSequence"]  # type: ignore[misc]
         assert item["ModifiedAttributesSequence"][0]["PatientName"] == "Doe^J"  # type: ignore[index,call-overload]
 
+    async def test_each_instance_of_a_request_is_coerced_by_itself(self, store: Store, datastore_id: str) -> None:
+        """One that says otherwise leaves those before and after it as they came."""
+        instances = [sent("1.2.1"), sent("1.2.2", PatientName="Doe^J"), sent("1.2.3"), sent("1.2.4", StudyTime="1200")]
+
+        outcomes = await store_sent(store, datastore_id, instances)
+
+        assert [outcome.warnings for outcome in outcomes] == [(), (0xB000,), (), (0xB000,)]
+        metadata = await store.metadata(datastore_id, outcomes[0].image_set_id)
+        kept = [uid for uid, one in metadata.instances.items() if "OriginalAttributesSequence" in one["DICOM"]]
+        assert kept == ["1.2.2", "1.2.4"]
+
     async def test_one_refused_instance_does_not_stop_the_others(self, store: Store, datastore_id: str) -> None:
         """Outcomes come in the order of the instances, each with its own error."""
         broken = sent("1.2.2")
