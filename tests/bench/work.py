@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import limits
-from tests.bench.client import Client, Refused
+from tests.bench.client import JSON, Client, Refused
 from tests.bench.figures import SIZES
 from tests.bench.instances import IN_A_REQUEST, STORE_HEADERS, Study, store_bodies
 from tests.bench.products import Product
@@ -143,7 +143,7 @@ async def study(product: Product, run: Run) -> Measured:
     """Store a study, retrieve it, rename its patient, and read it again."""
     there = run.new_study(run.scale.study)
     await store_study(product, there)
-    async with Client(product.url) as client:
+    async with Client(product.url, room=64 * 1024 * there.instances) as client:
         found = {"retrieve received": await _retrieve(client, product, there.uid)}
         name = f"Bench^After{there.number}"
         rename = _rename_here if product.name == "gateway" else _rename_orthanc
@@ -152,7 +152,7 @@ async def study(product: Product, run: Run) -> Measured:
             await _wait_until_shown(client, product, uid, instance, name)
         found["edit visible"] = watch.ms
         with Stopwatch() as watch:
-            await client.get(f"{product.root}/studies/{uid}/metadata")
+            await client.ask("GET", f"{product.root}/studies/{uid}/metadata", headers=JSON)
         found["metadata first"] = watch.ms
         path = f"{product.root}/studies/{uid}"
         found["metadata cached"] = statistics.median([await _timed(client, f"{path}/metadata") for _ in range(5)])
@@ -165,15 +165,15 @@ async def study(product: Product, run: Run) -> Measured:
 
 async def _timed(client: Client, path: str) -> float:
     with Stopwatch() as watch:
-        await client.get(path)
+        await client.ask("GET", path, headers=JSON)
     return watch.ms
 
 
 async def _retrieve(client: Client, product: Product, uid: str) -> float:
     """Return MB/s."""
     with Stopwatch() as watch:
-        body = (await client.ask("GET", f"{product.root}/studies/{uid}", headers=_DICOM)).body
-    return len(body) / 2**20 / (watch.ms / 1000)
+        reply = await client.ask("GET", f"{product.root}/studies/{uid}", headers=_DICOM)
+    return reply.size / 2**20 / (watch.ms / 1000)
 
 
 async def _rename_here(client: Client, product: Product, there: Study, name: str) -> tuple[str, str]:
@@ -344,7 +344,7 @@ async def documents(product: Product, run: Run) -> Measured:
             again += [await _timed_post(client, path) for _ in range(5)]
         first_old = study.complete_version
         old = [await _timed_post(client, f"{path}?version={number}") for number in range(first_old, first_old + 10)]
-        run.document_size = len((await client.ask("POST", path)).body)
+        run.document_size = (await client.ask("POST", path)).size
     return {
         "document first": 1000 / statistics.median(first),
         "document cached": 1000 / statistics.median(again),
