@@ -20,6 +20,7 @@
       IdempotencyConflict       the same Idempotency-Key came with another body
       NotEmpty                  a data store that still has image sets
       NotReady                  what was asked for is still being made
+      AccessDenied              the access key lacks a right
       UnsupportedMediaType      no reader for this body
       NotAcceptable             no writer for these media types
       TooLarge                  more than a limit allows
@@ -41,9 +42,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Level = Literal["Patient", "Study", "Series", "Instance"]
+
+# What an access key may do. force: lift constraints, beside writing.
+Right = Literal["read", "write", "force"]
+RIGHTS: tuple[Right, ...] = get_args(Right)
 
 
 class GatewayError(Exception):
@@ -219,6 +224,14 @@ class NotReady(GatewayError):
     def __init__(self, resource: str) -> None:
         super().__init__(f"{resource} is still processing: ask again")
         self.resource = resource
+
+
+class AccessDenied(GatewayError):
+    """The request is signed by an access key that lacks the right it needs."""
+
+    def __init__(self, right: Right) -> None:
+        super().__init__(f"this access key has no right to {right}")
+        self.right = right
 
 
 class UnsupportedMediaType(GatewayError):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol, TypedDict
 
+from gateway.errors import RIGHTS, AccessDenied, Right
 from gateway.settings import Settings
 from gateway.store.import_log import ImportJob
 from gateway.store.protocol import Job, Provenance, Store
@@ -39,6 +40,12 @@ class State(TypedDict):
     jobs: JobRunner
     imports: ImportRunner
     clock: Callable[[], datetime]
+
+
+def require(scope: Mapping[str, Any], right: Right) -> None:
+    """Return if who asks has a right, which all have where nobody has to sign. Raises AccessDenied."""
+    if right not in scope.get("rights", RIGHTS):
+        raise AccessDenied(right)
 
 
 def who_asks(scope: Mapping[str, Any]) -> str:

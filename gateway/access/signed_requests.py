@@ -98,7 +98,7 @@ class SignedRequests:
         check_claim(claim, region=self.signers.region, service=SERVICE, now=self.clock())
         declared = declared_payload(request)
         body = await self._body(scope, receive, request, claim, key, declared)
-        scope["user"] = key.who
+        scope["user"], scope["rights"] = key.who, key.rights
         scope["query_string"] = without_signature(scope["query_string"].decode("latin-1")).encode("latin-1")
         return body
 

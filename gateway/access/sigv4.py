@@ -18,7 +18,7 @@ from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from urllib.parse import quote, unquote_to_bytes
 
-from gateway.errors import GatewayError
+from gateway.errors import RIGHTS, GatewayError
 
 SERVICE = "medical-imaging"
 
@@ -76,11 +76,12 @@ class ExpiredSignature(SignatureRefused):
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """A key, and whose it is: that name goes into the history of what is edited with it."""
+    """A key, whose it is, and what it may do: the name goes into the history of what is edited with it."""
 
     access_key_id: str
     secret: str = field(repr=False)
     who: str
+    rights: frozenset[str] = frozenset(RIGHTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from gateway.errors import (
     TooLarge,
     UnsupportedMediaType,
 )
-from gateway.state import State, who_asks
+from gateway.state import State, require, who_asks
 from gateway.store.protocol import Provenance
 
 Parsed = TypeVar("Parsed")
@@ -98,7 +98,7 @@ async def receive(request: Request[State], types: Collection[str] = (), known: C
 
 
 def edit_options(request: Request[State], body: bytes, known: Collection[str] = ()) -> Options:
-    """Return the options of an edit. Raises InvalidQuery, InvalidHeader, PreconditionRequired."""
+    """Return the options of an edit. Raises InvalidQuery, InvalidHeader, AccessDenied, PreconditionRequired."""
     _check_known(request, known)
     settings, key = request.state["settings"], _idempotency_key(request)
     options = Options(
@@ -110,6 +110,8 @@ def edit_options(request: Request[State], body: bytes, known: Collection[str] = 
         key=key,
         digest=_digest(request, body) if key else "",
     )
+    if options.force:
+        require(request.scope, "force")
     if options.force and settings.force_needs_reason and not options.provenance.reason:
         raise InvalidQuery("reason", "is needed with force=true: this gateway keeps why a constraint was lifted")
     if settings.require_if_match and options.if_match is None:

@@ -20,11 +20,14 @@ from starlette.responses import Response
 
 from gateway import errors
 from gateway.errors import GatewayError, Violation
-from gateway.state import State
+from gateway.state import State, require
 
 logger = logging.getLogger("gateway.dicomweb")
 
 PROBLEM_JSON = "application/problem+json"
+
+# RFC 9110 section 9.2.1, those that are answered here.
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Handler: TypeAlias = Callable[[Request[State]], Awaitable[Response]]
 
@@ -40,6 +43,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.IdempotencyConflict: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotEmpty: HTTPStatus.CONFLICT,
     errors.NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.AccessDenied: HTTPStatus.FORBIDDEN,
     errors.UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -67,11 +71,12 @@ _TERMS = {"Dicom": "DICOM", "Json": "JSON", "Xml": "XML", "Uid": "UID", "Part10"
 
 
 def endpoint(handler: Handler) -> Handler:
-    """Return the handler with every GatewayError it raises answered as a problem."""
+    """Return the handler for who has the right to its method, with every GatewayError answered as a problem."""
 
     @functools.wraps(handler)
     async def answered(request: Request[State]) -> Response:
         try:
+            require(request.scope, "read" if request.method in SAFE else "write")
             return await handler(request)
         except GatewayError as error:
             return problem_response(error)

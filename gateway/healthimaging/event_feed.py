@@ -23,7 +23,7 @@ from gateway.events import (
     import_job_events,
 )
 from gateway.healthimaging.faults import fault
-from gateway.state import State
+from gateway.state import State, require
 from gateway.store.import_log import ImportJob
 from gateway.store.protocol import Datastore, Happening, ImageSetVersion, Store
 
@@ -38,6 +38,7 @@ _START = "0.0"
 async def get_events(request: Request[State]) -> Response:
     """Answer the events of the changes after a cursor, oldest first, and the cursor to go on from."""
     try:
+        require(request.scope, "read")
         return await _answer(request)
     except GatewayError as error:
         return fault(error, str(uuid4()))

@@ -12,6 +12,7 @@ import orjson
 from starlette.responses import Response
 
 from gateway.errors import (
+    AccessDenied,
     ConstraintViolations,
     GatewayError,
     IdempotencyConflict,
@@ -43,6 +44,7 @@ EXCEPTIONS: Mapping[type[BaseException], str] = {
     UnknownOperation: "UnknownOperationException",
     InvalidRequest: "ValidationException",
     ConstraintViolations: "ValidationException",
+    AccessDenied: "AccessDeniedException",
     NotFound: "ResourceNotFoundException",
     VersionConflict: "ConflictException",
     NotEmpty: "ConflictException",

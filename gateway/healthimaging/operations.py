@@ -22,6 +22,22 @@ from gateway.healthimaging.import_jobs import get_dicom_import_job, list_dicom_i
 from gateway.healthimaging.search import search_image_sets
 from gateway.healthimaging.tags import list_tags_for_resource, tag_resource, untag_resource
 
+# What a key needs that may read only; for every other operation it has to write.
+READING = frozenset(
+    {
+        "GetDatastore",
+        "ListDatastores",
+        "GetDICOMImportJob",
+        "ListDICOMImportJobs",
+        "SearchImageSets",
+        "GetImageSet",
+        "GetImageSetMetadata",
+        "GetImageFrame",
+        "ListImageSetVersions",
+        "ListTagsForResource",
+    }
+)
+
 OPERATIONS: Mapping[str, Handler] = {
     "CreateDatastore": create_datastore,
     "GetDatastore": get_datastore,

@@ -22,9 +22,9 @@ from gateway.healthimaging.context import Context
 from gateway.healthimaging.event_feed import get_events
 from gateway.healthimaging.faults import RequestEntityTooLarge, UnknownOperation, fault
 from gateway.healthimaging.model import Operation, service
-from gateway.healthimaging.operations import OPERATIONS
+from gateway.healthimaging.operations import OPERATIONS, READING
 from gateway.healthimaging.wire import MAX_BODY, read_input, write_output
-from gateway.state import State, who_asks
+from gateway.state import State, require, who_asks
 from gateway.store.protocol import Provenance
 
 logger = logging.getLogger("gateway.healthimaging")
@@ -79,10 +79,13 @@ class Resource:
         operation = self.operations.get(request.method)
         if operation is None or operation.name not in OPERATIONS:
             raise UnknownOperation
+        require(request.scope, "read" if operation.name in READING else "write")
         provenance = Provenance(who_asks(request.scope))
         state = request.state
         context = Context(state["store"], state["settings"], state["imports"], state["clock"], provenance)
         checked = read_input(operation, request.path_params, request.query_params, await _body(request))
+        if checked.get("force"):
+            require(request.scope, "force")
         return write_output(operation, await OPERATIONS[operation.name](context, checked), request_id)
 
 

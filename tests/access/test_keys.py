@@ -28,6 +28,34 @@ def test_keys_are_read_as_aws_clients_read_theirs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "rights"),
+    [
+        ("", {"read", "write", "force"}),
+        ("rights = read", {"read"}),
+        ("rights = write", {"write"}),
+        ("rights = read, write", {"read", "write"}),
+        ("rights = force write read", {"read", "write", "force"}),
+    ],
+)
+def test_key_has_the_rights_its_section_says(tmp_path: Path, line: str, rights: set[str]) -> None:
+    """All of them where it says nothing."""
+    file = tmp_path / "keys"
+    file.write_text(f"[alice]\naws_access_key_id = AKIDA\naws_secret_access_key = {SECRET}\n{line}\n")
+
+    assert read_access_keys(file)["AKIDA"].rights == rights
+
+
+@pytest.mark.parametrize("rights", ["", "admin", "read wirte", "READ", "force", "read force"])
+def test_rights_that_mean_nothing_are_refused(tmp_path: Path, rights: str) -> None:
+    """A misspelt right is no right; force lifts constraints of what is written, and needs write."""
+    file = tmp_path / "keys"
+    file.write_text(f"[alice]\naws_access_key_id = A\naws_secret_access_key = {SECRET}\nrights = {rights}\n")
+
+    with pytest.raises(InvalidSettings, match="rights of section alice .* are not one or more of"):
+        read_access_keys(file)
+
+
+@pytest.mark.parametrize(
     "content",
     [
         "",

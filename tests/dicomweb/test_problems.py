@@ -29,6 +29,7 @@ STATUSES: list[tuple[GatewayError, int, dict[str, Any]]] = [
     (errors.InvalidQuery("force", "x"), 400, {"parameter": "force"}),
     (errors.InvalidHeader("If-Match", "x"), 400, {"header": "If-Match"}),
     (errors.InvalidUid("StudyInstanceUID"), 400, {}),
+    (errors.AccessDenied("write"), 403, {}),
     (errors.NotFound("study", "1.2.3"), 404, {}),
     (errors.Gone("study", "1.2.3"), 410, {}),
     (errors.NotAcceptable("x"), 406, {}),
@@ -107,7 +108,7 @@ async def test_what_nobody_expected_is_not_answered_here() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await broken(Request({"type": "http"}))
+        await broken(Request({"type": "http", "method": "GET"}))
 
 
 def test_routes_of_one_path_are_merged() -> None:

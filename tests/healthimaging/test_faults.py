@@ -9,6 +9,7 @@ import pytest
 from botocore.parsers import create_parser
 
 from gateway.errors import (
+    AccessDenied,
     ConstraintViolations,
     GatewayError,
     Gone,
@@ -29,6 +30,7 @@ EXCEPTIONS = [
     (InvalidUpdate("x"), "ValidationException", 400),
     (InvalidDicomJson("$", "x"), "ValidationException", 400),
     (ConstraintViolations([Violation("level", "Study", "x", False)]), "ValidationException", 400),
+    (AccessDenied("write"), "AccessDeniedException", 403),
     (NotFound("image set", "x"), "ResourceNotFoundException", 404),
     (Gone("image set", "x"), "ResourceNotFoundException", 404),
     (VersionConflict("image set x", 1, 2), "ConflictException", 409),
