@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from gateway.app import create_app
 from gateway.dicomweb import routes as dicomweb
+from gateway.dicomweb import wado_uri
 from gateway.healthimaging.model import service
 from gateway.healthimaging.operations import READING
 from gateway.settings import Settings
@@ -69,7 +70,7 @@ def paths(routes: list[BaseRoute], root: str = "") -> Iterator[tuple[str, str]]:
                 yield method, root.replace("{datastoreId}", "0" * 32) + filled
 
 
-DICOMWEB = sorted(set(paths(dicomweb.routes())))
+DICOMWEB = sorted(set(paths([*dicomweb.routes(dicomweb.DEFAULT_ROOT, dicomweb.ROOT), *wado_uri.routes])))
 
 
 def test_walk_finds_reads_and_writes_under_both_roots() -> None:
