@@ -78,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"dicomweb-gateway {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_serve, add_import, add_translate, add_history, add_diff, add_revert, add_demo):
+    for add in (add_serve, add_import, add_translate, add_history, add_diff, add_revert, add_verify, add_demo):
         add(commands)
     return top
 
@@ -266,6 +266,30 @@ def run_revert(options: argparse.Namespace) -> int:
     query = {"to": options.to} | ({"reason": options.reason} if options.reason else {})
     with client_of(options) as client:
         return revert(client, options.study, options.series, query, as_json=options.json)
+
+
+def add_verify(commands: Commands) -> None:
+    command = commands.add_parser("verify", help="look for damage in a data folder that no gateway serves now")
+    command.add_argument("--data", metavar="FOLDER", help="the data folder, by default that of the settings")
+    command.add_argument(
+        "--level",
+        choices=("exists", "size", "checksum"),
+        default="checksum",
+        help="of stored instances: that their packs exist, have all their bytes, or the bytes that came (the default)",
+    )
+    command.add_argument("--json", action="store_true", help="write JSON")
+    command.set_defaults(run=run_verify)
+
+
+def run_verify(options: argparse.Namespace) -> int:
+    from gateway.commands.verify import verify_folder
+
+    folder = load_settings(os.environ, {"data": options.data}).data
+    try:
+        return verify_folder(folder, options.level, as_json=options.json)
+    except errors.NotFound as error:
+        complain(str(error))
+        return 66
 
 
 def add_demo(commands: Commands) -> None:

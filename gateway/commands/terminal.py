@@ -58,6 +58,11 @@ class ProgressBar:
         self._stream.flush()
 
 
+def printable(text: str) -> str:
+    """Return a text with its control characters replaced: a terminal obeys those of ISO 2022 and of attackers alike."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
 def plural(number: int, noun: str) -> str:
     """Return a number and its noun: 1 study, 2 studies, 3 instances."""
     many = f"{noun[:-1]}ies" if noun.endswith("y") else noun if noun.endswith("s") else f"{noun}s"

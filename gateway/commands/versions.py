@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.client import Client, path_of
-from gateway.commands.terminal import Palette, plural
+from gateway.commands.terminal import Palette, plural, printable
 from gateway.errors import NotFound
 
 # The widest a value of a diff is shown; --json has all of it.
@@ -108,8 +108,7 @@ def value_of(element: Mapping[str, Any]) -> str:
         text = json.dumps(other, ensure_ascii=False) if other else "(empty)"
     else:
         text = "\\".join(text_of(value) for value in values)
-    # A terminal obeys control characters; those of ISO 2022 and of attackers alike.
-    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    text = printable(text)
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 
 

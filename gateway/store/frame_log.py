@@ -66,5 +66,5 @@ class FrameLog(Protocol):
     ) -> list[KeptFrame]:
         """Return frames that were never encoded and have to be, after an object and a frame number, in that order."""
 
-    async def keep_encoded(self, frames: Mapping[str, Address], transfer_syntax_uid: str) -> None:
+    async def keep_encoded(self, frames: Mapping[str, StoredObject], transfer_syntax_uid: str) -> None:
         """Keep where frames lie encoded, by ID."""

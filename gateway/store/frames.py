@@ -8,6 +8,7 @@ the service tells it after an import. The frames of an image set are encoded whe
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -156,7 +157,7 @@ class FrameKeeper:
 
     async def _encode_pack(self, frames: Sequence[KeptFrame], storage_format: StorageFormat) -> None:
         pack = await self._blobs.new_pack()
-        addresses: dict[str, dict[str, Address]] = {}
+        encoded: dict[str, dict[str, StoredObject]] = {}
         try:
             for frame in frames:
                 if self._closing:
@@ -165,13 +166,14 @@ class FrameKeeper:
                 data = await asyncio.to_thread(_encode, stored, frame, storage_format)
                 at = Address(pack.name, pack.size, len(data))
                 await pack.write(data)
-                addresses.setdefault(frame.transfer_syntax_uid, {})[frame.image_frame_id] = at
-            if addresses:
+                digest = hashlib.sha256(data).hexdigest()
+                encoded.setdefault(frame.transfer_syntax_uid, {})[frame.image_frame_id] = StoredObject(at, digest)
+            if encoded:
                 await pack.commit()
         finally:
             await pack.discard()
-        for uid, encoded in addresses.items():
-            await self._log.frames.keep_encoded(encoded, uid)
+        for uid, frames_of_uid in encoded.items():
+            await self._log.frames.keep_encoded(frames_of_uid, uid)
 
     async def _format(self, datastore_id: str) -> StorageFormat:
         """Return the format a data store was created with. Raises NotFound."""

@@ -7,8 +7,9 @@ a check cannot even read is damage too; verify.py sees to that.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.store.log import StudyColumns
@@ -51,12 +52,14 @@ def rows(connection: Connection) -> Iterator[str]:
 
 
 def change_feed(connection: Connection) -> Iterator[str]:
-    """Check that the change feed counts on from its last entry."""
-    counted, last = connection.execute(
-        "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'version'), (SELECT MAX(sequence) FROM version)"
-    ).fetchone()
-    if counted != last:
-        yield "gateway.db: the change feed does not count on from its last entry"
+    """Check that the change feed and the feed of events count on from their last entries."""
+    counted = dict(connection.execute("SELECT name, seq FROM sqlite_sequence"))
+    for table in ("version", "status_change"):
+        (last,) = connection.execute(f"SELECT MAX(sequence) FROM {table}").fetchone()
+        if counted.pop(table, None) != last:
+            yield f"gateway.db: the numbers of {table} do not count on from its last entry"
+    if counted:
+        yield "gateway.db: something is counted that is not there"
 
 
 # -- image sets
@@ -78,8 +81,16 @@ class _Version:
 def image_sets(connection: Connection) -> Iterator[str]:
     """Check every version of every image set, with its parts, slots and numbers."""
     for key, image_set_id in connection.execute("SELECT id, image_set_id FROM image_set").fetchall():
-        for problem in _image_set(connection, key):
+        for problem in _whatever_it_meets(_image_set(connection, key)):
             yield f"image set {image_set_id}: {problem}"
+
+
+def _whatever_it_meets(check: Iterator[str]) -> Iterator[str]:
+    """Yield what a check finds, and last that it met something it could not read."""
+    try:
+        yield from check
+    except Exception as error:
+        yield f"cannot be read to the end ({type(error).__name__})"
 
 
 def _image_set(connection: Connection, key: int) -> Iterator[str]:
@@ -91,9 +102,32 @@ def _image_set(connection: Connection, key: int) -> Iterator[str]:
     for number, part in parts.items():
         if _row_of(part) != _row_of_instances(part, placed[number]):
             yield f"part {number} is not what its row says"
+        if not _can_be_joined(part.body):
+            yield f"part {number} cannot stand before another"
     yield from _manifests(versions, parts)
     yield from _slots(connection, key, versions, placed)
     yield from _numbers(connection, key, placed)
+    yield from _framed(connection, key, parts)
+
+
+def _framed(connection: Connection, key: int, parts: Mapping[int, Part]) -> Iterator[str]:
+    """Check that parts with image frames in them are those parts, and whole."""
+    for number, crc32, raw_length, body in connection.execute(
+        "SELECT number, crc32, raw_length, body FROM framed_part WHERE image_set = ?", (key,)
+    ):
+        part = replace(parts[number], crc32=crc32, raw_length=raw_length, body=body)
+        if len(unpack_part(part)) != part.count or not _can_be_joined(body):
+            yield f"part {number} with its image frames is not what the part is"
+
+
+def _can_be_joined(body: bytes) -> bool:
+    """Whether a part is a piece of a deflate stream that other pieces can follow: it ends between two blocks, none of
+    which says that it is the last (RFC 1951 section 3.2.3). A part by itself can be read all the same."""
+    stream = zlib.decompressobj(-15)
+    stream.decompress(body)
+    if stream.eof:
+        return False
+    return stream.decompress(b"\x03\x00") == b"" and stream.eof and not stream.unused_data
 
 
 def _versions(connection: Connection, key: int) -> list[_Version]:
@@ -177,7 +211,7 @@ def _numbers(connection: Connection, key: int, placed: Mapping[int, Sequence[Pla
 def studies(connection: Connection) -> Iterator[str]:
     """Check every version of every study, and that searches find what the current one says."""
     for key, version in connection.execute("SELECT id, version FROM study").fetchall():
-        for problem in _study(connection, key, version):
+        for problem in _whatever_it_meets(_study(connection, key, version)):
             yield f"study {key}: {problem}"
 
 

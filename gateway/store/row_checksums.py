@@ -21,7 +21,7 @@ COLUMN = "checksum"
 _FUNCTION = "row_checksum"
 
 # Long values that have a checksum in the same row, which the row's covers.
-_COVERED = {("part", "body")}
+_COVERED = {("part", "body"), ("framed_part", "body")}
 
 
 def row_checksum(*row: Column) -> bytes:
@@ -43,7 +43,7 @@ def keep_checksums(connection: Connection) -> None:
     The triggers are the connection's own: the file has none, and any program can read it. A checksum that is not filled
     in yet has as many bytes, so that SQLite overwrites them and does not move the row.
     """
-    connection.create_function(_FUNCTION, -1, row_checksum, deterministic=True)
+    _define(connection)
     for table in checked_tables(connection):
         columns = _columns(connection, table)
         row = " AND ".join(f"{column} = NEW.{column}" for column in _primary_key(connection, table))
@@ -54,6 +54,13 @@ def keep_checksums(connection: Connection) -> None:
             )
 
 
+def fill_in_checksums(connection: Connection, tables: Iterable[str]) -> None:
+    """Fill in the checksums of tables whose rows had none before a step of the schema."""
+    _define(connection)
+    for table in tables:
+        connection.execute(f"UPDATE {table} SET {COLUMN} = {_call(_columns(connection, table))}")
+
+
 def checked_tables(connection: Connection) -> list[str]:
     """Return the tables whose rows have a checksum."""
     tables = connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
@@ -62,9 +69,13 @@ def checked_tables(connection: Connection) -> list[str]:
 
 def wrong_rows(connection: Connection, table: str) -> Iterable[tuple[Column, ...]]:
     """Yield the primary keys of the rows whose checksum is wrong."""
-    connection.create_function(_FUNCTION, -1, row_checksum, deterministic=True)
+    _define(connection)
     key = ", ".join(_primary_key(connection, table))
     return connection.execute(f"SELECT {key} FROM {table} WHERE {COLUMN} IS NOT {_call(_columns(connection, table))}")
+
+
+def _define(connection: Connection) -> None:
+    connection.create_function(_FUNCTION, -1, row_checksum, deterministic=True)
 
 
 def _call(columns: Iterable[str], prefix: str = "") -> str:

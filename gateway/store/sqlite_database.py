@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar
 import aiosqlite
 
 from gateway.errors import GatewayError, StorageFailed, StorageFull
-from gateway.store.row_checksums import keep_checksums
+from gateway.store.row_checksums import checked_tables, fill_in_checksums, keep_checksums
 
 Connection = sqlite3.Connection
 Result = TypeVar("Result")
@@ -307,10 +307,13 @@ def migrate(connection: Connection) -> None:
     if done > len(steps):
         raise StorageFailed(f"the database has schema {done}, made by a newer gateway; this one knows {len(steps)}")
     for number, sql in enumerate(steps[done:], done + 1):
+        checked = set(checked_tables(connection))
         try:
             connection.executescript(
-                f"BEGIN IMMEDIATE; {sql}\nPRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={number}; COMMIT;"
+                f"BEGIN IMMEDIATE; {sql}\nPRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={number};"
             )
+            fill_in_checksums(connection, [one for one in checked_tables(connection) if one not in checked])
+            connection.execute("COMMIT")
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

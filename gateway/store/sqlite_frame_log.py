@@ -60,7 +60,7 @@ class SqliteFrameLog:
             lambda connection: _unencoded(connection, _key(connection, datastore_id, image_set_id), after, limit)
         )
 
-    async def keep_encoded(self, frames: Mapping[str, Address], transfer_syntax_uid: str) -> None:
+    async def keep_encoded(self, frames: Mapping[str, StoredObject], transfer_syntax_uid: str) -> None:
         await self._database.write(lambda connection: _keep_encoded(connection, frames, transfer_syntax_uid))
 
 
@@ -161,13 +161,20 @@ def _kept_frame(row: tuple[Any, ...]) -> KeptFrame:
     )
 
 
-def _keep_encoded(connection: Connection, frames: Mapping[str, Address], transfer_syntax_uid: str) -> None:
+def _keep_encoded(connection: Connection, frames: Mapping[str, StoredObject], transfer_syntax_uid: str) -> None:
     connection.executemany(
-        "INSERT INTO encoded_frame (id, transfer_syntax, pack, offset, length) VALUES (?, ?, ?, ?, ?)"
+        "INSERT INTO encoded_frame (id, transfer_syntax, pack, offset, length, sha256) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO NOTHING",
         [
-            (bytes.fromhex(image_frame_id), transfer_syntax_uid, bytes.fromhex(at.pack), at.offset, at.length)
-            for image_frame_id, at in frames.items()
+            (
+                bytes.fromhex(image_frame_id),
+                transfer_syntax_uid,
+                bytes.fromhex(frame.address.pack),
+                frame.address.offset,
+                frame.address.length,
+                bytes.fromhex(frame.sha256),
+            )
+            for image_frame_id, frame in frames.items()
         ],
     )
 

@@ -1,7 +1,7 @@
 """Looking for damage in a data folder that no gateway serves: what `gateway verify` does.
 
 Nothing is repaired and nothing is written. SQLite finds a damaged tree, checksums find a damaged value, and a stored
-instance has its SHA-256. tests/durability/test_verify.py flips bytes all over a folder and holds this to finding them.
+instance has its SHA-256. tests/durability/flips.py flips bytes all over a folder and holds this to finding them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from gateway.errors import GatewayError, StorageFailed
+from gateway.errors import GatewayError, NotFound
 from gateway.store import log_damage
 from gateway.store.data_folder import FolderLock
 from gateway.store.sqlite_database import Connection, open_to_look_at
@@ -28,6 +28,7 @@ Subject = TypeVar("Subject")
 _PIECES = """
 SELECT lower(hex(pack)), offset, length, lower(hex(sha256)) FROM object
 UNION SELECT lower(hex(pack)), offset, length, uri FROM bulk_data
+UNION SELECT lower(hex(pack)), offset, length, lower(hex(sha256)) FROM encoded_frame
 UNION SELECT lower(hex(pack)), offset, length, lower(hex(sha256)) FROM import_file WHERE pack IS NOT NULL
 ORDER BY 1, 2
 """
@@ -61,10 +62,10 @@ async def verify(folder: Path, level: Level = "checksum") -> Verified:
     """Look for damage in a data folder. The log is looked at as a whole; `level` is about the packs.
 
     exists: every pack named is there. size: it has all its bytes. checksum: they are the ones that came.
-    Raises StorageFailed where there is no data folder, AlreadyServed while a gateway has it.
+    Raises NotFound where there is no data folder, AlreadyServed while a gateway has it.
     """
     if not (folder / "gateway.db").is_file():
-        raise StorageFailed(f"{folder} is no data folder of a gateway")
+        raise NotFound("data folder", str(folder))
     lock = FolderLock(folder)
     try:
         found = Verified()
@@ -119,14 +120,14 @@ def _verify_packs(blobs: Path, pieces: Iterable[Piece], level: Level, found: Ver
         found.packs += 1
         try:
             problems = _pack_damage(path, list(within), level, found)
-        except OSError as error:
+        except Exception as error:  # the disk's, or that of an address that is none
             problems = [f"cannot be read ({type(error).__name__})"]
         found.damage += [f"pack {pack}: {problem}" for problem in problems]
     found.unnamed = sum(path not in named for path in blobs.glob("??/??/*"))
 
 
 def _pack_damage(path: Path, pieces: Sequence[Piece], level: Level, found: Verified) -> list[str]:
-    """Return what is wrong with a pack. Raises OSError where it cannot be read."""
+    """Return what is wrong with a pack. Raises whatever it meets."""
     size = path.stat().st_size
     if level == "exists":
         return []

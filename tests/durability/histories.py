@@ -39,7 +39,7 @@ from tests.durability.wire import Answer, Connection, NoAnswer
 
 PROCESSES = 2
 TASKS = 4
-STUDIES = 3  # written to at a time
+STUDIES = 5  # written to at a time
 VERSIONS = 150  # of a study, before clients go on to the next
 
 ADDITIONAL_PATIENT_HISTORY = "001021B0"  # LT, Study level
@@ -73,6 +73,7 @@ class Client:
     wrong: list[str] = field(default_factory=list)
     generation: int = 0
     datastore: str = ""
+    image_sets: dict[int, str] = field(default_factory=dict)
     unanswered: int = 0
 
     async def run(self, count: int) -> None:
@@ -90,7 +91,7 @@ class Client:
                 continue
             token = f"{self.name}.{len(self.operations)}"
             tokens = ",".join([*history, token])
-            if image_set and self.chance.random() < 0.3:
+            if self.chance.random() < 0.3:
                 operation = await self._update(connection, Operation(token, study, base, "unknown"), tokens, image_set)
             else:
                 operation = await self._patch(connection, Operation(token, study, base, "unknown"), tokens)
@@ -113,14 +114,17 @@ class Client:
             self.wrong.append(f"{self.name} read version {version} of study {study} after {self.seen[study]}")
         self.seen[study] = version
         [text] = answer.json()[0].get(ADDITIONAL_PATIENT_HISTORY, {}).get("Value", [""])
-        return version, text.split(",") if text else [], await self._image_set(connection, path)
+        return version, text.split(",") if text else [], await self._image_set(connection, study)
 
-    async def _image_set(self, connection: Connection, path: str) -> str:
+    async def _image_set(self, connection: Connection, study: int) -> str:
+        if study in self.image_sets:
+            return self.image_sets[study]
         if not self.datastore:
             answer = await connection.ask("GET", "/datastore")
             self.datastore = answer.json()["datastoreSummaries"][0]["datastoreId"]
-        answer = await connection.ask("GET", f"{path}/versions/1")
-        return str(answer.json()["imageSets"][0]["imageSetId"]) if answer.status == 200 else ""
+        answer = await connection.ask("GET", f"{study_path(study)}/versions/1")
+        self.image_sets[study] = str(answer.json()["imageSets"][0]["imageSetId"])
+        return self.image_sets[study]
 
     async def _patch(self, connection: Connection, operation: Operation, tokens: str) -> Operation:
         """Append over DICOMweb; without an answer, ask again with the same key."""
@@ -189,7 +193,7 @@ async def disturb(servers: Servers, server: Running, folder: Path, until: asynci
     chance, done = random.Random(seed), Counter[str]()
     while not until.is_set():
         try:
-            await asyncio.wait_for(until.wait(), chance.uniform(0.1, 0.8))
+            await asyncio.wait_for(until.wait(), chance.uniform(0.1, 1.5))
         except TimeoutError:
             what = chance.choice(("kill", "pause"))
             done[what] += 1
