@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from starlette.requests import Request
 
+from gateway.dicom.multipart import Event, PartData, PartEnds
 from gateway.dicom.part10 import Buffer
 from gateway.dicomweb.responses import pieces
 from gateway.dicomweb.store_response import STUDY_INSTANCE_UID, Failed, OtherStudy, Outcome, uid_of
@@ -13,7 +15,7 @@ from gateway.errors import InvalidPart10
 from gateway.state import State, who_asks
 from gateway.store.blobs import Pack
 from gateway.store.protocol import Provenance, ReceivedInstance, StoredInstance
-from gateway.store.receiving import IncomingFile, WrittenFile, received_instance
+from gateway.store.receiving import IncomingFile, WrittenFile, as_received
 
 
 class Incoming:
@@ -27,32 +29,39 @@ class Incoming:
         self._study = study
         self._file = IncomingFile(pack)
 
-    async def write(self, data: memoryview) -> None:
-        """Append some bytes of the file."""
-        await self._file.write(data)
-
-    async def file_ends(self) -> None:
-        """Read the file, and note what it is or why it is refused."""
-        try:
-            file = await self._file.read(self._inline_limit)
-        except InvalidPart10 as error:
-            self.outcomes.append(Failed(error))
-        else:
-            await self._note(file)
-        self._file = IncomingFile(self.pack)
+    def take(self, events: Iterable[Event]) -> None:
+        """Take some of a body in, on a thread: a part is a file, read at its end, or noted why it is refused."""
+        for event in events:
+            match event:
+                case PartData(data):
+                    self._file.write(data)
+                case PartEnds():
+                    self._file_ends()
 
     async def add(self, chunks: Iterable[Buffer]) -> None:
         """Take a whole file in."""
-        for piece in pieces(chunks):
-            await self.write(memoryview(piece))
-        await self.file_ends()
+        await asyncio.to_thread(self._add, chunks)
 
-    async def _note(self, file: WrittenFile) -> None:
+    def _add(self, chunks: Iterable[Buffer]) -> None:
+        for piece in pieces(chunks):
+            self._file.write(memoryview(piece))
+        self._file_ends()
+
+    def _file_ends(self) -> None:
+        try:
+            file = self._file.read(self._inline_limit)
+        except InvalidPart10 as error:
+            self.outcomes.append(Failed(error))
+        else:
+            self._note(file)
+        self._file = IncomingFile(self.pack)
+
+    def _note(self, file: WrittenFile) -> None:
         dataset = file.part10.dataset
         if self._study and uid_of(dataset, STUDY_INSTANCE_UID) not in ("", self._study):
             self.outcomes.append(Failed(OtherStudy(), dataset))
             return
-        self.received.append(await received_instance(file, self.pack))
+        self.received.append(as_received(file, self.pack))
         self.outcomes.append(None)
 
     async def stored(self, request: Request[State], datastore_id: str) -> list[Outcome]:

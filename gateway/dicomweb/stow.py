@@ -32,6 +32,7 @@ from gateway.dicomweb.stow_metadata import store_metadata
 from gateway.dicomweb.targets import datastore_of, root_url, target_of
 from gateway.errors import InvalidMultipart, UnsupportedMediaType
 from gateway.state import State
+from gateway.store.receiving import Ahead
 
 _READ_HERE = (
     "read here: application/dicom, application/dicom+json, application/dicom+xml, "
@@ -73,26 +74,16 @@ async def _store_files(request: Request[State], media_type: MediaType, study: st
 
 async def _receive(incoming: Incoming, body: AsyncIterator[bytes], reader: MultipartReader | None) -> None:
     """Take a whole body in: its parts, or itself as the only one. Raises InvalidMultipart, also for no parts."""
-    async for chunk in body:
-        if reader is None:
-            await incoming.write(memoryview(chunk))
-        else:
-            await _take(incoming, reader.feed(chunk))
-    if reader is None:
-        await incoming.file_ends()
-    else:
-        await _take(incoming, reader.finish())
+    ahead: Ahead[Event] = Ahead(incoming.take)
+    try:
+        async for chunk in body:
+            await ahead.put(reader.feed(chunk) if reader else [PartData(memoryview(chunk))], len(chunk))
+        await ahead.put(reader.finish() if reader else [PartEnds()], 0)
+        await ahead.done()
+    finally:
+        await ahead.settled()
     if not incoming.outcomes:
         raise InvalidMultipart("the body has no parts")
-
-
-async def _take(incoming: Incoming, events: list[Event]) -> None:
-    for event in events:
-        match event:
-            case PartData(data):
-                await incoming.write(data)
-            case PartEnds():
-                await incoming.file_ends()
 
 
 # PS3.18 Table 10.5.1-1.

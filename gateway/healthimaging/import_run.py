@@ -8,7 +8,7 @@ stopped; what was placed and not yet noted is placed again, and the same bytes m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,12 +151,16 @@ class ImportRun:
         try:
             came = await receive_part10(scratch, pieces, self.settings.inline_binary_limit)
             original = await scratch.view(came.address.offset, came.address.length)
-            file = IncomingFile(pack)
-            for piece in await asyncio.to_thread(self._enhanced, original, came.part10, self.metadata):
-                await file.write(piece)
-            return await file.read(self.settings.inline_binary_limit)
+            enhanced = await asyncio.to_thread(self._enhanced, original, came.part10, self.metadata)
+            return await asyncio.to_thread(self._written, pack, enhanced)
         finally:
             await scratch.discard()
+
+    def _written(self, pack: Pack, pieces: Iterable[bytes | memoryview]) -> WrittenFile:
+        file = IncomingFile(pack)
+        for piece in pieces:
+            file.write(piece)
+        return file.read(self.settings.inline_binary_limit)
 
     def _enhanced(self, original: memoryview, part10: Part10, metadata: ImportMetadata) -> list[bytes | memoryview]:
         """Return a file with its metadata merged, in pieces. Raises InvalidRequest, InvalidPart10."""

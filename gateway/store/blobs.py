@@ -41,6 +41,12 @@ class Pack(Protocol):
     async def view(self, offset: int, length: int) -> memoryview:
         """Return bytes written so far, for parsing before anything is committed."""
 
+    def append(self, data: bytes | bytearray | memoryview) -> None:
+        """`write` for who is on a thread of their own: it waits for the disk there."""
+
+    def look(self, offset: int, length: int) -> memoryview:
+        """`view` for who is on a thread of their own."""
+
     async def commit(self) -> None:
         """Make every byte durable, power loss included. Raises StorageFull or StorageFailed."""
 

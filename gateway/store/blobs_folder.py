@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 
 from gateway.errors import NotFound, StorageFailed, StorageFull
 from gateway.store.blobs import Address, Pack
@@ -25,8 +26,9 @@ from gateway.store.blobs import Address, Pack
 # How many packs stay mapped. A mapping costs address space and a descriptor's worth of kernel memory, no RAM of ours.
 MAPPED_PACKS = 64
 
-# Small writes are gathered, so that a thread is asked once for each of these many bytes.
+# Small writes are gathered, so that the system is asked once for each of these many bytes; larger ones are not copied.
 BUFFER = 1024 * 1024
+_WRITTEN_AT_ONCE = 64 * 1024
 
 _PACK_NAME = re.compile(r"[0-9a-f]{32}")
 
@@ -106,7 +108,7 @@ class BlobsFolder:
 
 
 class FolderPack:
-    """A pack that is a file of its own. Not for two tasks at once."""
+    """A pack that is a file of its own. Not for two tasks at once; one may discard it while a thread still writes."""
 
     def __init__(self, name: str, temporary: Path, final: Path, durable: set[Path]) -> None:
         self.name = name
@@ -116,22 +118,35 @@ class FolderPack:
         self._durable = durable
         self._buffer = bytearray()
         self._committed = False
+        self._lock = RLock()  # no other file must get the descriptor between a look at it and its use
         with _disk_errors():
             self._descriptor: int | None = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.size += len(data)
-        if len(self._buffer) + len(data) < BUFFER:
-            self._buffer += data
+        if len(data) < _WRITTEN_AT_ONCE and len(self._buffer) + len(data) < BUFFER:
+            self.append(data)
         else:
-            await asyncio.to_thread(self._write_out, data)
+            await asyncio.to_thread(self.append, data)
 
     async def view(self, offset: int, length: int) -> memoryview:
+        return await asyncio.to_thread(self.look, offset, length)
+
+    def append(self, data: bytes | bytearray | memoryview) -> None:
+        with self._lock:
+            self.size += len(data)
+            if len(data) < _WRITTEN_AT_ONCE and len(self._buffer) + len(data) < BUFFER:
+                self._buffer += data
+            else:
+                self._write_out(data)
+
+    def look(self, offset: int, length: int) -> memoryview:
         if offset < 0 or length < 0 or offset + length > self.size:
             raise StorageFailed("these bytes were not written yet")
-        if not length:
-            return memoryview(b"")
-        return await asyncio.to_thread(self._map, offset, length)
+        with self._lock:
+            start = offset - (self.size - len(self._buffer))
+            if start >= 0:
+                return memoryview(bytes(memoryview(self._buffer)[start : start + length]))
+            return self._map(offset, length) if length else memoryview(b"")
 
     async def commit(self) -> None:
         if not self._committed:
@@ -160,16 +175,16 @@ class FolderPack:
         return memoryview(mapped)[offset - start :]
 
     def _commit(self) -> None:
-        self._write_out()
-        with _disk_errors():
+        with self._lock, _disk_errors():
+            self._write_out()
             descriptor = self._open_descriptor()
             os.fsync(descriptor)
             self._make_folders()
             os.rename(self._temporary, self._final)
             sync_folder(self._final.parent)
             os.close(descriptor)
-        self._descriptor = None
-        self._committed = True
+            self._descriptor = None
+            self._committed = True
 
     def _make_folders(self) -> None:
         """Make the two folders above the pack; a new one is durable when its parent is synced.
@@ -184,8 +199,8 @@ class FolderPack:
                 self._durable.add(folder)
 
     def _discard(self) -> None:
-        if self._descriptor is not None:
-            with _disk_errors():
+        with self._lock, _disk_errors():
+            if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
                 self._temporary.unlink(missing_ok=True)

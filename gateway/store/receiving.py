@@ -1,25 +1,32 @@
 """PS3.10 files on their way in: written to a pack as they arrive, read where they lie.
 
 Whoever receives files, over HTTP or out of a bucket, puts them into a pack with this, so that what is stored of a file
-is the same whatever way it came.
+is the same whatever way it came. To hash, write and read one takes a millisecond and waits for the disk: it is done on
+a thread, for many pieces at a time, while more of them arrive.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from gateway.dicom.part10 import Part10, Span, read_part10
 from gateway.errors import InvalidPart10
 from gateway.store.blobs import Address, Pack
 from gateway.store.protocol import ReceivedInstance
 
+Piece = TypeVar("Piece")
+
 # PS3.10 section 7.1.
 PREAMBLE = 128
 _PREFIX = b"DICM"
 _HEAD = PREAMBLE + len(_PREFIX)
+
+# What waits for the thread at most before the sender has to wait as well, in bytes.
+WAITING = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,7 @@ class WrittenFile:
 
 
 class IncomingFile:
-    """One file that is being written to a pack. Not for two at once in one pack.
+    """One file that is being written to a pack, on a thread. Not for two at once in one pack.
 
     It is hashed while it is written. Then only its headers and large binary values are looked at: what of a mapped file
     is looked at counts as memory, and the pixels of one may be two gigabytes.
@@ -43,27 +50,68 @@ class IncomingFile:
         self._start = pack.size
         self._digest = hashlib.sha256()
 
-    async def write(self, data: bytes | memoryview) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Append some of its bytes: of its preamble zeros, so that no file is also a program (PS3.10 section 7.5)."""
         written = self._pack.size - self._start
-        data = memoryview(data)
         if written < PREAMBLE:
+            data = memoryview(data)
             zeros = min(PREAMBLE - written, len(data))
-            await self._append(bytes(zeros))
+            self._append(bytes(zeros))
             data = data[zeros:]
         if data:
-            await self._append(data)
+            self._append(data)
 
-    async def _append(self, data: bytes | memoryview) -> None:
+    def _append(self, data: bytes | memoryview) -> None:
         self._digest.update(data)
-        await self._pack.write(data)
+        self._pack.append(data)
 
-    async def read(self, inline_limit: int) -> WrittenFile:
+    def read(self, inline_limit: int) -> WrittenFile:
         """Return the file, all of which is written. Raises InvalidPart10."""
         address = Address(self._pack.name, self._start, self._pack.size - self._start)
-        view = await self._pack.view(address.offset, address.length)
-        part10 = await asyncio.to_thread(read_part10, view, inline_limit)
+        part10 = read_part10(self._pack.look(address.offset, address.length), inline_limit)
         return WrittenFile(part10, address, self._digest.hexdigest())
+
+
+class Ahead(Generic[Piece]):
+    """Has `work` do what arrives, in order, on one thread at a time, while more arrives.
+
+    What `work` raises is raised by the next `put` or by `done`. Call `settled` last, whatever happened: nothing runs
+    after it.
+    """
+
+    def __init__(self, work: Callable[[list[Piece]], None]) -> None:
+        self._work = work
+        self._waiting: list[Piece] = []
+        self._size = 0
+        self._running: asyncio.Future[None] | None = None
+
+    async def put(self, pieces: list[Piece], size: int) -> None:
+        """Take pieces of so many bytes in; wait while too much waits."""
+        self._waiting += pieces
+        self._size += size
+        if self._running is None or self._running.done() or self._size > WAITING:
+            await self._next()
+
+    async def done(self) -> None:
+        """Return when all of it is done."""
+        while self._running is not None:
+            await self._next()
+
+    async def settled(self) -> None:
+        """Return when nothing runs, done or not."""
+        if self._running is not None:
+            await asyncio.wait([self._running])
+            self._running.exception()  # or asyncio reports that nobody asked for it
+
+    async def _next(self) -> None:
+        """Begin with what waits when nothing runs any more. Raises what the work raised."""
+        if self._running is not None:
+            await asyncio.wait([self._running])  # which, unlike awaiting it, does not give it up with us
+            self._running.result()
+            self._running = None
+        if self._waiting:
+            pieces, self._waiting, self._size = self._waiting, [], 0
+            self._running = asyncio.get_running_loop().run_in_executor(None, self._work, pieces)
 
 
 async def receive_part10(pack: Pack, pieces: AsyncIterable[bytes | memoryview], inline_limit: int) -> WrittenFile:
@@ -72,28 +120,42 @@ async def receive_part10(pack: Pack, pieces: AsyncIterable[bytes | memoryview], 
     Raises InvalidPart10; what does not begin as a PS3.10 file is refused before any of it is written.
     """
     file = IncomingFile(pack)
-    head = b""
-    async for piece in pieces:
-        if len(head) < _HEAD:
-            head += piece
+
+    def write(gathered: list[bytes | memoryview]) -> None:
+        for piece in gathered:
+            file.write(piece)
+
+    head, ahead = b"", Ahead(write)
+    try:
+        async for piece in pieces:
             if len(head) < _HEAD:
-                continue
-            _check_prefix(head)
-            piece = head
-        await file.write(piece)
-    _check_prefix(head)
-    return await file.read(inline_limit)
+                head += piece
+                if len(head) < _HEAD:
+                    continue
+                _check_prefix(head)
+                piece = head
+            await ahead.put([piece], len(piece))
+        _check_prefix(head)
+        await ahead.done()
+    finally:
+        await ahead.settled()
+    return await asyncio.to_thread(file.read, inline_limit)
 
 
 async def received_instance(file: WrittenFile, pack: Pack) -> ReceivedInstance:
     """Return a file as the Store takes it. Bulk values whose bytes had to be made are written to `pack`."""
+    return await asyncio.to_thread(as_received, file, pack)
+
+
+def as_received(file: WrittenFile, pack: Pack) -> ReceivedInstance:
+    """`received_instance` for who is on a thread of their own."""
     bulk: dict[str, Address] = {}
     for uri, value in file.part10.bulk.items():
         if isinstance(value, Span):
             bulk[uri] = file.address.part(value.offset, value.length)
         else:
             bulk[uri] = Address(pack.name, pack.size, len(value))
-            await pack.write(value)
+            pack.append(value)
     return ReceivedInstance(file.part10.dataset, file.address, file.sha256, bulk)
 
 

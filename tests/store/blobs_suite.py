@@ -55,6 +55,20 @@ class BlobsTests:
         assert await pack.view(10_016, 4) == b"more"
         await pack.discard()
 
+    async def test_a_thread_writes_and_looks_as_others_do(self, blobs: Blobs) -> None:
+        """Small and large pieces, by both ways in turn, lie one after the other."""
+        pack = await written(blobs, b"a" * 3)
+
+        pack.append(b"b" * 70_000)
+        pack.append(memoryview(b"cc"))
+        await pack.write(b"d" * 2_000_000)
+        pack.append(b"ee")
+
+        assert (pack.size, pack.look(70_003, 2), pack.look(2_070_005, 2)) == (2_070_007, b"cc", b"ee")
+        assert pack.look(2, 2) == await pack.view(2, 2) == b"ab"
+        await pack.commit()
+        assert await blobs.read(Address(pack.name, 70_002, 4)) == b"bccd"
+
     async def test_a_view_outlives_the_commit(self, blobs: Blobs) -> None:
         """What was parsed from a view stays what it was."""
         pack = await written(blobs, b"abcdef")

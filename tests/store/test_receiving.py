@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
 
 from gateway.errors import InvalidPart10
 from gateway.store.protocol import Store
-from gateway.store.receiving import receive_part10, received_instance
+from gateway.store.receiving import WAITING, Ahead, receive_part10, received_instance
 from tests.samples import instance, sample
 
 
@@ -87,3 +88,59 @@ async def test_bulk_values_lie_where_the_instance_says(store: Store, name: str) 
     assert received.bulk.keys() == written.part10.bulk.keys()
     for uri, address in received.bulk.items():
         assert hashlib.sha256(await store.read(address)).hexdigest()[:32] == uri
+
+
+async def test_what_arrives_is_worked_on_in_order() -> None:
+    """By a thread, and all of it is done when `done` returns."""
+    seen: list[int] = []
+    ahead: Ahead[int] = Ahead(seen.extend)
+
+    for number in range(1000):
+        await ahead.put([number], 1)
+    await ahead.done()
+
+    assert seen == list(range(1000))
+
+
+async def test_what_the_work_raises_is_raised_to_the_sender() -> None:
+    """Nobody goes on sending what cannot be written."""
+
+    def refuse(numbers: list[int]) -> None:
+        raise InvalidPart10("refused", 0)
+
+    ahead: Ahead[int] = Ahead(refuse)
+    await ahead.put([1], 1)
+
+    with pytest.raises(InvalidPart10, match="refused"):
+        await ahead.done()
+    await ahead.settled()
+
+
+async def test_a_sender_waits_while_too_much_waits() -> None:
+    """So memory does not grow with what is sent."""
+    go, sizes = threading.Event(), list[int]()
+
+    def work(pieces: list[int]) -> None:
+        go.wait(10)
+        sizes.append(sum(pieces))
+
+    ahead: Ahead[int] = Ahead(work)
+    await ahead.put([1], 1)
+    await ahead.put([WAITING], WAITING)
+    threading.Timer(0.05, go.set).start()
+    await ahead.put([2], 2)
+
+    assert sizes == [1]
+    await ahead.done()
+    assert sizes == [1, WAITING + 2]
+
+
+async def test_nothing_runs_once_it_is_settled() -> None:
+    """Whoever gives up can discard what was written: no thread writes to it any more."""
+    seen: list[int] = []
+    ahead: Ahead[int] = Ahead(seen.extend)
+    await ahead.put([1], 1)
+
+    await ahead.settled()
+
+    assert seen == [1]
