@@ -18,6 +18,7 @@ from gateway.dicom.encoding import (
 )
 from gateway.dicom.part10_read import Part10, PixelData, Span, bulk_uri, read_part10
 from gateway.dicom.part10_rewrite import rewrite
+from gateway.dicom.part10_splice import Splice
 from gateway.dicom.part10_write import part10_pieces, write_part10
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Part10",
     "PixelData",
     "Span",
+    "Splice",
     "bulk_uri",
     "part10_pieces",
     "read_part10",

@@ -13,8 +13,8 @@ from gateway.dicom.dataset import BulkData, Dataset
 from gateway.dicom.part10 import Span, read_part10
 from gateway.dicomweb.locate import Located
 from gateway.dicomweb.targets import whole_number
-from gateway.dicomweb.wado import bulk_reader
 from gateway.dicomweb.wado_bulk import bulk_uris
+from gateway.dicomweb.wado_instances import bulk_reader
 from gateway.dicomweb.wado_metadata import dataset_of
 from gateway.errors import InvalidPart10, NotAcceptable, NotFound, TooLarge
 from gateway.metadata.image_set import ImageSetMetadata

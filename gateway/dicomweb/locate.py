@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from gateway.dicomweb.targets import Target, datastore_of, requested_version, si
 from gateway.errors import Gone, NotFound
 from gateway.metadata.image_set import ImageSetMetadata
 from gateway.state import State
-from gateway.store.protocol import Member, Store
+from gateway.store.protocol import ImageSetFiles, Member, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,23 @@ class Located:
 
     async def metadata(self, member: Member) -> ImageSetMetadata:
         """Return the metadata of an image set; of an instance, with that instance only. Raises NotFound."""
-        wanted = {self.target.instance} if self.target.instance else None
-        metadata = await self.store.metadata(self.datastore_id, member.image_set_id, member.version, wanted)
-        if wanted and not metadata.instances:
-            raise NotFound("instance", self.target.instance)
+        metadata = await self.store.metadata(self.datastore_id, member.image_set_id, member.version, self._wanted)
+        self._check(metadata.instances)
         return metadata
+
+    async def files(self, member: Member) -> ImageSetFiles:
+        """Return the files of an image set; of an instance, that of this instance only. Raises NotFound."""
+        files = await self.store.files(self.datastore_id, member.image_set_id, member.version, self._wanted)
+        self._check(files.instances)
+        return files
+
+    @property
+    def _wanted(self) -> set[str] | None:
+        return {self.target.instance} if self.target.instance else None
+
+    def _check(self, found: Collection[object]) -> None:
+        if self.target.instance and not found:
+            raise NotFound("instance", self.target.instance)
 
 
 async def locate(request: Request[State]) -> Located:

@@ -107,22 +107,71 @@ def new_boundary() -> str:
 
 
 async def multipart_body(parts: AsyncIterator[Part], boundary: str) -> AsyncIterator[Chunk]:
-    """Yield a multipart/related body of parts, each its header fields and its bytes."""
+    """Yield a multipart/related body of parts, each its header fields and its bytes.
+
+    Small pieces are gathered, because each chunk that is sent costs as much as copying many of them.
+    """
+    gathered = _Gathered()
     first = True
     async for headers, chunks in parts:
-        yield part_head(boundary, headers, first=first)
-        for chunk in pieces(chunks):
-            yield chunk
+        for chunk in (part_head(boundary, headers, first=first), *chunks):
+            for ready in gathered.add(chunk):
+                yield ready
         first = False
-    yield closing(boundary)
+    for ready in gathered.add(closing(boundary)):
+        yield ready
+    yield gathered.rest()
 
 
-async def multipart_response(parts: AsyncIterator[Part], media_type: str, headers: Mapping[str, str]) -> Response:
-    """Return multipart/related of these parts. The first one is made at once, so that its errors have a status."""
+class _Gathered:
+    """Pieces to be sent together."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Buffer] = []
+        self._size = 0
+        self._sent = 0
+
+    def add(self, piece: Buffer) -> Iterator[Chunk]:
+        """Yield what is to be sent now. A large piece is not copied."""
+        if len(piece) >= _CHUNK:
+            yield self.rest()
+            yield from pieces([piece])
+            return
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size >= _CHUNK:
+            yield self.rest()
+
+    def rest(self) -> bytes:
+        """Return what was gathered. What was read of a mapped file for it is let go of now and then."""
+        joined = b"".join(self._pieces)
+        self._sent += self._size
+        if self._sent >= _LET_GO:
+            self._sent = 0
+            for piece in self._pieces:
+                if isinstance(piece, memoryview):
+                    let_go(piece)
+        self._pieces, self._size = [], 0
+        return joined
+
+
+async def multipart_response(
+    parts: AsyncIterator[Part],
+    media_type: str,
+    headers: Mapping[str, str],
+    sizes: Sequence[tuple[Mapping[str, str], int]] | None = None,
+) -> Response:
+    """Return multipart/related of these parts. The first ones are made at once, so that their errors have a status.
+
+    sizes: header fields and size of every part, where they are known before the parts are made.
+    """
     boundary = new_boundary()
     body = await begun(multipart_body(parts, boundary))
-    content_type = f'{MULTIPART}; type="{media_type}"; boundary={boundary}'
-    return StreamingResponse(body, 200, {**headers, "Content-Type": content_type})
+    headers = {**headers, "Content-Type": f'{MULTIPART}; type="{media_type}"; boundary={boundary}'}
+    if sizes:
+        heads = sum(len(part_head(boundary, fields, first=False)) + size for fields, size in sizes)
+        headers["Content-Length"] = str(heads - len("\r\n") + len(closing(boundary)))
+    return StreamingResponse(body, 200, headers)
 
 
 async def begun(made: AsyncIterator[_Made]) -> AsyncIterator[_Made]:

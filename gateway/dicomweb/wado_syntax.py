@@ -45,6 +45,17 @@ def plan(choices: Sequence[Choice], instances: Mapping[str, InstanceMetadata]) -
     return best
 
 
+def plan_as_stored(choice: Choice, stored: Mapping[str, str]) -> Plan | None:
+    """Return the plan that sends every instance as it is stored; None where a choice asks for something else.
+
+    stored: the transfer syntax of each instance, "" where nothing says.
+    """
+    named = choice.transfer_syntaxes
+    allowed = set(named) or {EXPLICIT_VR_LITTLE_ENDIAN}
+    kept = all(stored.values()) and (ANY in allowed or allowed.issuperset(stored.values()))
+    return Plan(choice.offer, stored, 0) if kept else None
+
+
 def syntax_for(named: Sequence[str], instance: InstanceMetadata) -> str | None:
     """Return the transfer syntax to send an instance in; None where none of those named can be made of it.
 

@@ -1,7 +1,8 @@
 """Whether an instance is as it came: a fingerprint of all its attributes.
 
 It is kept with the bytes an instance was received as. As long as the attributes of a version have the same one, those
-bytes are the instance, and a retrieve sends them without reading them.
+bytes are the instance, and a retrieve sends them without reading them. It is made of the instance's JSON text as the
+log keeps it, so that nothing has to be decoded to see whether it is the same: two digests and a digest of both.
 """
 
 from __future__ import annotations
@@ -15,14 +16,31 @@ from gateway.metadata.image_set import Head, InstanceMetadata, LevelMetadata
 SIZE = 16  # bytes: no two instances of the same bytes are told apart by chance
 
 
-def fingerprint(head: Head, instance: InstanceMetadata) -> bytes:
-    """Return `SIZE` bytes that are the same for the same attributes at all levels, whatever the order of keys."""
-    digest = hashlib.blake2b(_text(instance), digest_size=SIZE)
-    for level in (head.patient, head.study, head.series):
-        digest.update(_text(level))
-    return digest.digest()
+def fingerprint(head: Head, sop_instance_uid: str, instance: InstanceMetadata) -> bytes:
+    """Return `SIZE` bytes that are the same for the same attributes at all levels, in the same order."""
+    return joined_fingerprint(head_digest(head), text_digest(instance_text(sop_instance_uid, instance)))
 
 
-def _text(level: LevelMetadata) -> bytes:
-    """Return a level's attributes and their VRs as text; what is generated beside them is not the instance's."""
-    return orjson.dumps([level["DICOM"], level.get("DICOMVRs") or {}], option=orjson.OPT_SORT_KEYS)
+def joined_fingerprint(head: bytes, instance: bytes) -> bytes:
+    """Return the fingerprint of an instance, given the digests of its head and its text."""
+    return hashlib.blake2b(head + instance, digest_size=SIZE).digest()
+
+
+def head_digest(head: Head) -> bytes:
+    """Return a digest of the attributes that instances share, whatever the order of keys."""
+    levels = [_attributes(level) for level in (head.patient, head.study, head.series)]
+    return text_digest(orjson.dumps(levels, option=orjson.OPT_SORT_KEYS))
+
+
+def text_digest(text: bytes) -> bytes:
+    return hashlib.blake2b(text, digest_size=SIZE).digest()
+
+
+def instance_text(sop_instance_uid: str, instance: InstanceMetadata) -> bytes:
+    """Return an instance as a member of a JSON object, without its braces: as a part in the log holds it."""
+    return orjson.dumps({sop_instance_uid: instance})[1:-1]
+
+
+def _attributes(level: LevelMetadata) -> list[object]:
+    """Return a level's attributes and their VRs; what is generated beside them is not the instance's."""
+    return [level["DICOM"], level.get("DICOMVRs") or {}]

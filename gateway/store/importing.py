@@ -156,7 +156,7 @@ class Placing:
             target.draft = Draft.of(target.current)
         uid, received = arrival.identity.sop_instance_uid, arrival.received
         metadata = to_instance_metadata(received.dataset)
-        stored = StoredObject(received.address, received.sha256, fingerprint(shared.head, metadata))
+        stored = StoredObject(received.address, received.sha256, fingerprint(shared.head, uid, metadata))
         coerced = self._coerced(target, received.dataset, shared, metadata)
         target.draft.put(uid, coerced.instance, stored, received.bulk)
         target.stored[uid] = stored

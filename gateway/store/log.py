@@ -178,6 +178,17 @@ class StoredVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredFiles:
+    """A version as it lies in the log, and the stored objects of its instances by their numbers.
+
+    Objects of other instances may be among them.
+    """
+
+    version: StoredVersion
+    objects: Mapping[int, StoredObject]
+
+
+@dataclass(frozen=True, slots=True)
 class CurrentImageSet:
     """The current version of an image set, with what a writer of the next one needs."""
 
@@ -337,6 +348,14 @@ class VersionLog(Protocol):
 
         Raises NotFound, and Gone for a deleted version.
         """
+
+    async def files(
+        self, datastore_id: str, image_set_id: str, version: int | None, instances: Collection[str] | None
+    ) -> StoredFiles:
+        """Return a version with the stored objects of its instances, in one consistent read. Raises NotFound."""
+
+    async def heads(self, datastore_id: str, image_set_id: str, most: int) -> list[bytes]:
+        """Return heads of the first versions of an image set, each once, the oldest first. Raises NotFound."""
 
     async def bulk_data(self, datastore_id: str, image_set_id: str, uri: str) -> Address:
         """Return where a bulk value lies. Raises NotFound."""

@@ -26,6 +26,7 @@ from gateway.store.log import (
     CurrentStudy,
     Filter,
     FoundImageSet,
+    StoredFiles,
     StoredVersion,
     no_instances,
 )
@@ -194,6 +195,18 @@ class SqliteLog:
     ) -> dict[str, StoredObject]:
         return await self.database.read(
             lambda connection: sqlite_versions.objects(connection, datastore_id, image_set_id, version, instances)
+        )
+
+    async def files(
+        self, datastore_id: str, image_set_id: str, version: int | None, instances: Collection[str] | None
+    ) -> StoredFiles:
+        return await self.database.read(
+            lambda connection: sqlite_versions.files(connection, datastore_id, image_set_id, version, instances)
+        )
+
+    async def heads(self, datastore_id: str, image_set_id: str, most: int) -> list[bytes]:
+        return await self.database.read(
+            lambda connection: sqlite_versions.heads(connection, datastore_id, image_set_id, most)
         )
 
     async def bulk_data(self, datastore_id: str, image_set_id: str, uri: str) -> Address:

@@ -22,6 +22,7 @@ from isal.igzip_lib import IsalError
 
 from gateway.errors import StorageFailed
 from gateway.metadata.document import to_document
+from gateway.metadata.fingerprint import instance_text
 from gateway.metadata.image_set import Head, ImageSetMetadata, InstanceMetadata
 
 INSTANCES_IN_PART = 64
@@ -62,7 +63,7 @@ class PlacedInstance:
     @property
     def text(self) -> bytes:
         """The instance as a member of a JSON object."""
-        return self._text or orjson.dumps({self.sop_instance_uid: self._metadata})[1:-1]
+        return self._text or instance_text(self.sop_instance_uid, self.metadata)
 
     @property
     def sop_class_uid(self) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 from gateway.dicom.dataset import Dataset
 from gateway.dicom.matching import Query
 from gateway.errors import GatewayError, Level, Violation
-from gateway.metadata.image_set import Change, Delete, ImageSetMetadata, MetadataUpdates, Revert
+from gateway.metadata.image_set import Change, Delete, Head, ImageSetMetadata, MetadataUpdates, Revert
 from gateway.store.blobs import Address, Pack
 from gateway.store.import_log import ImportJob, ImportLog
 
@@ -171,6 +171,29 @@ class StoredObject:
     address: Address
     sha256: str
     fingerprint: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFile:
+    """An instance's file, and what is known of it without reading it or the instance's metadata.
+
+    received: the head that the file says at Patient, Study and Series level, where the instance's own attributes are
+    those of the file: the version's very head (`is`) where nothing was edited. None where they are not, or where that
+    is unknown.
+    """
+
+    sop_instance_uid: str
+    stored: StoredObject
+    transfer_syntax_uid: str
+    received: Head | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSetFiles:
+    """A version's head, and the files of its instances in document order."""
+
+    head: Head
+    instances: Sequence[InstanceFile]
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,6 +496,18 @@ class Store(Protocol):
         instances: Collection[str] | None = None,
     ) -> dict[str, StoredObject]:
         """Return where the PS3.10 bytes of a version's instances lie, by SOP Instance UID, in document order."""
+
+    async def files(
+        self,
+        datastore_id: str,
+        image_set_id: str,
+        version: int | None = None,
+        instances: Collection[str] | None = None,
+    ) -> ImageSetFiles:
+        """Return the files of a version's instances, and which of them are as they came.
+
+        Raises NotFound, Gone for a deleted version.
+        """
 
     async def bulk_data(self, datastore_id: str, image_set_id: str, uri: str) -> Address:
         """Return where a BulkData value of an image set lies. Raises NotFound."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from gateway.store.log import (
     Choice,
     CurrentImageSet,
     CurrentStudy,
+    StoredFiles,
     StoredVersion,
     no_instances,
 )
@@ -297,19 +298,45 @@ def objects(
     for number in _part_numbers(connection, image_set, unpack_manifest(row[1]), instances).values():
         index = connection.execute("SELECT objects FROM part WHERE image_set = ? AND number = ?", (image_set, number))
         numbers.update(unpack_index(index.fetchone()[0]))
-    return {
-        uid: _object(connection, image_set, number)
-        for uid, number in numbers.items()
-        if instances is None or uid in instances
-    }
+    wanted = {uid: number for uid, number in numbers.items() if instances is None or uid in instances}
+    found = _objects(connection, image_set, list(wanted.values()))
+    return {uid: found[number] for uid, number in wanted.items()}
 
 
-def _object(connection: Connection, image_set: int, number: int) -> StoredObject:
-    row = connection.execute(
-        "SELECT pack, offset, length, sha256, fingerprint FROM object WHERE image_set = ? AND number = ?",
-        (image_set, number),
-    ).fetchone()
-    return StoredObject(Address(row[0].hex(), row[1], row[2]), row[3].hex(), row[4])
+def files(
+    connection: Connection,
+    datastore_id: str,
+    image_set_id: str,
+    version: int | None,
+    instances: Collection[str] | None,
+) -> StoredFiles:
+    stored = read(connection, datastore_id, image_set_id, version, instances)
+    image_set, _ = _image_set_key(connection, datastore_id, image_set_id)
+    numbers = [number for part in stored.parts.values() for number in unpack_index(part.index).values()]
+    return StoredFiles(stored, _objects(connection, image_set, numbers))
+
+
+def _objects(connection: Connection, image_set: int, numbers: Sequence[int]) -> dict[int, StoredObject]:
+    """Return stored objects by number. Those of an image set lie together, and are mostly asked for together."""
+    select = "SELECT number, pack, offset, length, sha256, fingerprint FROM object WHERE image_set = ? AND number "
+    first, last = min(numbers, default=0), max(numbers, default=-1)
+    if last - first < 2 * len(numbers):
+        rows = connection.execute(f"{select} BETWEEN ? AND ?", (image_set, first, last)).fetchall()
+    else:
+        rows = [connection.execute(f"{select} = ?", (image_set, number)).fetchone() for number in numbers]
+    return {row[0]: StoredObject(Address(row[1].hex(), row[2], row[3]), row[4].hex(), row[5]) for row in rows}
+
+
+# How many versions are looked at for a head that instances came with: the first ones have it, or none.
+_FIRST_VERSIONS = 64
+
+
+def heads(connection: Connection, datastore_id: str, image_set_id: str, most: int) -> list[bytes]:
+    image_set, _ = _image_set_key(connection, datastore_id, image_set_id)
+    rows = connection.execute(
+        "SELECT head FROM version WHERE image_set = ? ORDER BY version LIMIT ?", (image_set, _FIRST_VERSIONS)
+    )
+    return list(dict.fromkeys(head for (head,) in rows))[:most]
 
 
 def bulk_data(connection: Connection, datastore_id: str, image_set_id: str, uri: str) -> Address:

@@ -26,6 +26,7 @@ from gateway.store.editing import INSTANCES_ON_LOOP, Editor
 from gateway.store.frames import FrameKeeper
 from gateway.store.import_log import ImportLog
 from gateway.store.importing import Arrival, Placing, refused
+from gateway.store.instance_files import OLDER_HEADS, all_as_received, digested, instance_files
 from gateway.store.log import Append, CurrentStudy, StoredVersion, StudyChanged, VersionLog
 from gateway.store.log_sqlite import open_log
 from gateway.store.parts import instances_by_uid, join_gzip, unpack_head
@@ -39,6 +40,7 @@ from gateway.store.protocol import (
     EditResult,
     Happening,
     ImageFrame,
+    ImageSetFiles,
     ImageSetSearch,
     ImageSetSummary,
     ImageSetVersion,
@@ -301,6 +303,25 @@ class VersionedStore:
         instances: Collection[str] | None = None,
     ) -> dict[str, StoredObject]:
         return await self._log.objects(datastore_id, image_set_id, version, instances)
+
+    async def files(
+        self,
+        datastore_id: str,
+        image_set_id: str,
+        version: int | None = None,
+        instances: Collection[str] | None = None,
+    ) -> ImageSetFiles:
+        found = await self._log.files(datastore_id, image_set_id, version, instances)
+        if found.version.properties.state == "DELETED":
+            raise Gone("image set", image_set_id)
+        head = unpack_head(found.version.head)
+        heads = [head]
+        texts = await asyncio.to_thread(digested, found, instances)
+        if not await asyncio.to_thread(all_as_received, texts, head):
+            older = await self._log.heads(datastore_id, image_set_id, OLDER_HEADS)
+            heads += [unpack_head(packed) for packed in older if packed != found.version.head]
+        files = await asyncio.to_thread(instance_files, texts, heads)
+        return ImageSetFiles(head, files)
 
     async def bulk_data(self, datastore_id: str, image_set_id: str, uri: str) -> Address:
         return await self._log.bulk_data(datastore_id, image_set_id, uri)

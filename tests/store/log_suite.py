@@ -320,6 +320,29 @@ class LogTests:
         deleted = (await log.read(DATASTORE, A)).properties
         assert (deleted.instance_count, deleted.deleted_at) == (0, START + timedelta(seconds=2))
 
+    async def test_a_version_comes_with_its_files_in_one_read(self, log: VersionLog) -> None:
+        """The parts of the instances named, and the objects of what is in them, however far apart their numbers."""
+        far = {n: StoredObject(Address("0f" * 16, n, 10), f"{n:064x}") for n in (*range(1, 71), 900)}
+        await log.append(append_of(new_version(A, 1, count=70, objects=far)))
+
+        all_of_it = await log.files(DATASTORE, A, None, None)
+        one = await log.files(DATASTORE, A, 1, ["1.70"])
+
+        assert {number: all_of_it.objects[number] for number in range(1, 71)} == {n: far[n] for n in range(1, 71)}
+        assert all_of_it.version == await log.read(DATASTORE, A, instances=None)
+        assert list(one.version.parts) == [1] and one.objects[70] == far[70]
+        with pytest.raises(NotFound):
+            await log.files(DATASTORE, A, 9, None)
+
+    async def test_heads_come_once_each_and_the_oldest_first(self, log: VersionLog) -> None:
+        """Those of the first versions, as many as are asked for."""
+        one, two = head_of(STUDY), head_of("7.8.9")
+        for version, head in enumerate((one, two, one), 1):
+            await log.append(append_of(new_version(A, version, head=head), expected=version - 1))
+
+        assert await log.heads(DATASTORE, A, 8) == [one, two]
+        assert await log.heads(DATASTORE, A, 1) == [one]
+
     async def test_bulk_data_is_found_by_its_uri(self, log: VersionLog) -> None:
         """An address for each URI; the same value again is not kept twice."""
         address, again = Address("0f" * 16, 5, 6), Address("1e" * 16, 7, 6)

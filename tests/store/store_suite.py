@@ -29,6 +29,7 @@ from tests.store.edits import (
     patient,
     query,
 )
+from tests.store.files_suite import FilesTests
 from tests.store.frames_suite import FramesTests
 from tests.store.happenings_suite import HappeningsTests
 from tests.store.received import STUDY, sent, store_sent
@@ -186,6 +187,7 @@ class StoreTests(
     TagsTests,
     StoringTests,
     ReadingTests,
+    FilesTests,
     SearchTests,
     EditingTests,
     CopyingTests,

@@ -1,0 +1,135 @@
+"""The files of a resource, written for a retrieve: as they came wherever nothing was edited, else with every edit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.dicom.dataset import BulkData, Dataset
+from gateway.dicom.levels import level_of
+from gateway.dicom.part10 import Buffer, Splice, rewrite
+from gateway.dicomweb.locate import Located
+from gateway.dicomweb.wado_metadata import dataset_of
+from gateway.metadata.image_set import Head, ImageSetMetadata
+from gateway.metadata.mapping import to_dataset
+from gateway.pixels.instance import transcode_instance
+from gateway.store.protocol import ImageSetFiles, InstanceFile, Member, Store
+
+# How many instances a thread writes at a time: the event loop gets a turn between, and memory is bounded.
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """The files of one image set that are to be sent, and the transfer syntax of each, by SOP Instance UID."""
+
+    located: Located
+    member: Member
+    files: ImageSetFiles
+    syntaxes: Mapping[str, str]
+
+    @property
+    def wanted(self) -> list[InstanceFile]:
+        return [file for file in self.files.instances if file.sop_instance_uid in self.syntaxes]
+
+    def as_received(self, file: InstanceFile) -> bool:
+        """Whether the file that came is the one to send."""
+        return file.received is self.files.head and self.keeps_syntax(file)
+
+    def keeps_syntax(self, file: InstanceFile) -> bool:
+        return self.syntaxes[file.sop_instance_uid] == file.transfer_syntax_uid
+
+    async def written(self) -> AsyncIterator[tuple[InstanceFile, Sequence[Buffer]]]:
+        """Yield each file with its pieces. Raises InvalidPart10, NotAcceptable, TooLarge for what cannot be written."""
+        wanted, splices = self.wanted, _Splices(self.files.head)
+        for at in range(0, len(wanted), _BATCH):
+            batch = wanted[at : at + _BATCH]
+            spliced = await self._batch(batch, splices)
+            rest = {file.sop_instance_uid for file, pieces in zip(batch, spliced, strict=True) if pieces is None}
+            metadata = await self._metadata(rest) if rest else None
+            for file, pieces in zip(batch, spliced, strict=True):
+                if pieces is None:
+                    assert metadata is not None
+                    pieces = await self._rewritten(file, metadata)
+                yield file, pieces
+
+    async def _batch(self, batch: Sequence[InstanceFile], splices: _Splices) -> list[Sequence[Buffer] | None]:
+        """Return the pieces of each file; None for one that has to be rewritten."""
+        store = self.located.store
+        originals = [await store.read(file.stored.address) for file in batch]
+        if all(map(self.as_received, batch)):
+            return [[original] for original in originals]
+        return await asyncio.to_thread(self._spliced, batch, originals, splices)
+
+    def _spliced(
+        self, batch: Sequence[InstanceFile], originals: Sequence[memoryview], splices: _Splices
+    ) -> list[Sequence[Buffer] | None]:
+        return [
+            [original]
+            if self.as_received(file)
+            else splices.pieces(file, original)
+            if self.keeps_syntax(file)
+            else None
+            for file, original in zip(batch, originals, strict=True)
+        ]
+
+    async def _metadata(self, uids: Collection[str]) -> ImageSetMetadata:
+        located, member = self.located, self.member
+        return await located.store.metadata(located.datastore_id, member.image_set_id, member.version, uids)
+
+    async def _rewritten(self, file: InstanceFile, metadata: ImageSetMetadata) -> Sequence[Buffer]:
+        store = self.located.store
+        original = await store.read(file.stored.address)
+        read_bulk = bulk_reader(store, self.located.datastore_id, self.member.image_set_id)
+        return await asyncio.to_thread(self._write, original, file, metadata, read_bulk)
+
+    def _write(
+        self,
+        original: memoryview,
+        file: InstanceFile,
+        metadata: ImageSetMetadata,
+        read_bulk: Callable[[BulkData], memoryview],
+    ) -> Sequence[Buffer]:
+        chunks = rewrite(original, dataset_of(metadata, file.sop_instance_uid), read_bulk)
+        return chunks if self.keeps_syntax(file) else transcode_instance(chunks, self.syntaxes[file.sop_instance_uid])
+
+
+class _Splices:
+    """What the files of an image set lack: for each head that they came with, the difference to the head now."""
+
+    def __init__(self, now: Head) -> None:
+        self._now = _shared(now)
+        self._by_head: dict[int, Splice | None] = {}
+
+    def pieces(self, file: InstanceFile, original: memoryview) -> Sequence[Buffer] | None:
+        """Return a file's pieces, None where it has to be rewritten."""
+        if file.received is None:
+            return None
+        key = id(file.received)
+        if key not in self._by_head:
+            self._by_head[key] = _splice(_shared(file.received), self._now)
+        splice = self._by_head[key]
+        return splice.pieces(original) if splice else None
+
+
+def _shared(head: Head) -> Dataset:
+    return to_dataset(head.patient, head.study, head.series)
+
+
+def _splice(before: Dataset, after: Dataset) -> Splice | None:
+    """Return the splice from one head to another, None where an instance may have an attribute of its own instead."""
+    if any(level_of(tag) == "Instance" for tag in before.keys() | after.keys()):
+        return None
+    splice = Splice(before, after)
+    return splice if splice.possible else None
+
+
+def bulk_reader(store: Store, datastore_id: str, image_set_id: str) -> Callable[[BulkData], memoryview]:
+    """Return what reads bulk data from another thread than the event loop's."""
+    loop = asyncio.get_running_loop()
+
+    async def read(uri: str) -> memoryview:
+        return await store.read(await store.bulk_data(datastore_id, image_set_id, uri))
+
+    return lambda bulk: asyncio.run_coroutine_threadsafe(read(bulk.uri), loop).result()
