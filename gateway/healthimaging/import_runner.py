@@ -24,6 +24,10 @@ logger = logging.getLogger("gateway.imports")
 MAX_UNFINISHED = 100
 _AT_ONCE = 4
 
+# How many seconds a stop waits for a job to come to a place where it can stop. One that waits for an answer of S3 is
+# cut off then, which it bears as well as a crash.
+_GRACE = 5.0
+
 
 def _random_id() -> str:
     return uuid.uuid4().hex
@@ -74,7 +78,12 @@ class ImportJobs:
     async def close(self) -> None:
         """Finish what is being written and stop; the rest is taken up at the next start."""
         self._closing = True
-        await asyncio.gather(*self._running.values())
+        running = set(self._running.values())
+        if running:
+            _, late = await asyncio.wait(running, timeout=_GRACE)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     def _locate(self, request: Mapping[str, Any]) -> tuple[Place, Place]:
         """Return where a job reads and writes. Raises InvalidRequest for a place that may not be used."""

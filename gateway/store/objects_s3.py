@@ -2,16 +2,17 @@
 
 Of the clients there are, it alone takes every key S3 takes: the object stores that normalise keys as paths cannot list
 a bucket with `a//b` in it. It finds credentials where every AWS tool does, asks S3 to check the bucket's owner, and
-follows a bucket to its region. It blocks, so every call is made on a thread.
+follows a bucket to its region. It blocks, so every call is made on a thread: one of its own, because an S3 that does
+not answer keeps it for minutes, in which neither the rest of the gateway nor its end may wait for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 from gateway.errors import ObjectRefused, ObjectsFailed
@@ -116,7 +117,32 @@ class S3Objects:
             with _s3_errors(of_one):
                 return call()
 
-        return await asyncio.to_thread(translated)
+        return await _on_thread_of_its_own(translated)
+
+
+async def _on_thread_of_its_own(call: Callable[[], Any]) -> Any:
+    """Return what a call returns, made on a thread that nobody waits for if this is cancelled."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Any] = loop.create_future()
+
+    def run() -> None:
+        try:
+            result, error = call(), None
+        except Exception as raised:
+            result, error = None, raised
+        with suppress(RuntimeError):  # the loop is closed: the gateway has ended
+            loop.call_soon_threadsafe(tell, result, error)
+
+    def tell(result: Any, error: Exception | None) -> None:
+        if answer.cancelled():
+            return
+        if error is None:
+            answer.set_result(result)
+        else:
+            answer.set_exception(error)
+
+    Thread(target=run, name="s3", daemon=True).start()
+    return await answer
 
 
 @contextmanager
