@@ -81,9 +81,16 @@ class Settings:
     """The file of access keys, in the form of an AWS credentials file; then every request but those of health checks
     has to be signed by one of them (AWS Signature Version 4). Empty: nobody has to sign."""
 
+    max_datastores: int = 100
+    """The most active data stores that CreateDatastore makes, as AWS has it unless asked for more."""
+
     max_update_document: int = 30_000
     """The most bytes of an update document over the HealthImaging API; AWS takes 10,240 unless asked for more, and
     never more than 30,000."""
+
+    throttle_percent: int = 0
+    """How often each operation of the HealthImaging API may be asked for, in percent of AWS's rates: 100 is as AWS has
+    it, one UpdateImageSetMetadata in four seconds. Beyond that is a ThrottlingException. 0: as often as one likes."""
 
     import_folders: str = ""
     """The folders that import jobs may read from and write to as `file:///…`, with what is below them: absolute paths
@@ -101,7 +108,12 @@ class Settings:
 
 
 # The least and the most a number may be, where that is not 1 and as large as numbers get.
-_RANGES = {"port": (0, 65535), "inline_binary_limit": (0, 2**31), "shutdown_grace": (0, 3600)}
+_RANGES = {
+    "port": (0, 65535),
+    "inline_binary_limit": (0, 2**31),
+    "shutdown_grace": (0, 3600),
+    "throttle_percent": (0, 1_000_000),
+}
 _SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 

@@ -106,7 +106,7 @@ def serving(data: Path, *options: str, **environment: str) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def session_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests that do not mind each other's studies."""
-    with serving(tmp_path_factory.mktemp("served")) as server:
+    with serving(tmp_path_factory.mktemp("served"), "--max-datastores", "100000") as server:
         yield server
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -20,13 +20,14 @@ Output: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The gateway's state, and who asks."""
+    """The gateway's state, who asks, and the header of the request; names in lower case."""
 
     store: Store
     settings: Settings
     imports: ImportRunner
     clock: Callable[[], datetime]
     provenance: Provenance = Provenance()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def account(self) -> Account:

@@ -20,6 +20,7 @@ async def create_datastore(context: Context, request: Input) -> Output:
         {name: request[name] for name in _PROPERTIES if name in request},
         request.get("tags", {}),
         request["clientToken"],
+        context.settings.max_datastores,
     )
     return {"datastoreId": datastore.datastore_id, "datastoreStatus": "CREATING"}
 

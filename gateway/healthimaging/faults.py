@@ -6,7 +6,7 @@ The AWS clients choose their exception class by the header x-amzn-ErrorType; wit
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import orjson
 from starlette.responses import Response
@@ -17,6 +17,7 @@ from gateway.errors import (
     GatewayError,
     IdempotencyConflict,
     InvalidRequest,
+    NotAcceptable,
     NotEmpty,
     NotFound,
     NotReady,
@@ -38,14 +39,31 @@ class UnknownOperation(GatewayError):
         super().__init__("the gateway has no operation with this method and path")
 
 
-# By class; of an error the nearest in its own order of inheritance.
+class MalformedBody(InvalidRequest):
+    """A body that is no JSON object, before anything the service model says of it."""
+
+
+class Throttled(GatewayError):
+    """An operation was asked for more often than the settings allow. retry_after: in seconds."""
+
+    retry_after = 1
+
+    def __init__(self, operation: str, retry_after: int) -> None:
+        super().__init__(f"Rate exceeded: ask for {operation} again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+# By class; of an error the nearest in its own order of inheritance, of those that the operation declares.
 EXCEPTIONS: Mapping[type[BaseException], str] = {
     RequestEntityTooLarge: "RequestEntityTooLargeException",
     UnknownOperation: "UnknownOperationException",
+    Throttled: "ThrottlingException",
+    MalformedBody: "BadRequestException",
     InvalidRequest: "ValidationException",
     ConstraintViolations: "ValidationException",
     AccessDenied: "AccessDeniedException",
     NotFound: "ResourceNotFoundException",
+    NotAcceptable: "NotAcceptableException",
     VersionConflict: "ConflictException",
     NotEmpty: "ConflictException",
     NotReady: "ConflictException",
@@ -63,14 +81,18 @@ _UNSPEAKABLE = re.compile(r"[^\w -:`]", re.ASCII)
 _LONGEST = 2048
 
 
-def fault(error: Exception, request_id: str) -> Response:
-    """Return the answer to a request that failed with this error."""
-    name = next(EXCEPTIONS[kind] for kind in type(error).__mro__ if kind in EXCEPTIONS)
-    return Response(
-        orjson.dumps({"message": to_message(_sentence(error))}),
-        COMMON_STATUS.get(name) or service().exceptions[name],
-        {"Content-Type": "application/json", "x-amzn-ErrorType": name, "x-amzn-RequestId": request_id},
-    )
+def fault(error: Exception, request_id: str, declared: Collection[str] | None = None) -> Response:
+    """Return the answer to a request that failed with this error.
+
+    declared: the exceptions of its operation, any by default. All declare InternalServerException, so there is one.
+    """
+    names = [EXCEPTIONS[kind] for kind in type(error).__mro__ if kind in EXCEPTIONS]
+    name = next(name for name in names if declared is None or name in declared or name in COMMON_STATUS)
+    headers = {"Content-Type": "application/json", "x-amzn-ErrorType": name, "x-amzn-RequestId": request_id}
+    if isinstance(error, Throttled):
+        headers["Retry-After"] = str(error.retry_after)
+    status = COMMON_STATUS.get(name) or service().exceptions[name]
+    return Response(orjson.dumps({"message": to_message(_sentence(error))}), status, headers)
 
 
 def to_message(sentence: str) -> str:

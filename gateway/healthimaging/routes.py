@@ -23,6 +23,7 @@ from gateway.healthimaging.event_feed import get_events
 from gateway.healthimaging.faults import RequestEntityTooLarge, UnknownOperation, fault
 from gateway.healthimaging.model import Operation, service
 from gateway.healthimaging.operations import OPERATIONS, READING
+from gateway.healthimaging.throttling import Buckets
 from gateway.healthimaging.wire import MAX_BODY, read_input, write_output
 from gateway.state import State, require, who_asks
 from gateway.store.protocol import Provenance
@@ -31,13 +32,14 @@ logger = logging.getLogger("gateway.healthimaging")
 
 
 def routes() -> list[BaseRoute]:
-    """Return a route for every path of the API."""
+    """Return a route for every path of the API. They count requests together."""
+    buckets = Buckets()
     by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
     for operation in service().operations.values():
         by_path[_route_path(operation)][operation.method] = operation
     # What the SDKs of a later API version may call.
     by_path["/datastore/{datastoreId}/imageSet/{rest:path}"] = {}
-    operations_of_api = [Route(path, Resource(operations)) for path, operations in by_path.items()]
+    operations_of_api = [Route(path, Resource(operations, buckets)) for path, operations in by_path.items()]
     return [*operations_of_api, Route("/datastore/{datastoreId}/events", get_events, methods=["GET"])]
 
 
@@ -53,8 +55,9 @@ def _route_path(operation: Operation) -> str:
 class Resource:
     """One path of the API: an ASGI application, so that Starlette leaves the methods to it and each answer is AWS's."""
 
-    def __init__(self, operations: Mapping[str, Operation]) -> None:
+    def __init__(self, operations: Mapping[str, Operation], buckets: Buckets) -> None:
         self.operations = operations
+        self.buckets = buckets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = await self.answer(Request(scope, receive))
@@ -63,26 +66,29 @@ class Resource:
     async def answer(self, request: Request[State]) -> Response:
         """Return the response to a request, an error's too."""
         request_id = str(uuid4())
+        operation = self.operations.get(request.method)
+        declared = operation.exceptions if operation else None
         try:
-            return await self.carry_out(request, request_id)
+            return await self.carry_out(operation, request, request_id)
         except GatewayError as error:
-            return fault(error, request_id)
+            return fault(error, request_id, declared)
         except ClientDisconnect:
             raise
         except Exception as error:
             # Without its message and its values, which may be a patient's.
             frames = "".join(traceback.format_tb(error.__traceback__))
             logger.error("request %s failed: %s\n%s", request_id, type(error).__name__, frames)
-            return fault(error, request_id)
+            return fault(error, request_id, declared)
 
-    async def carry_out(self, request: Request[State], request_id: str) -> Response:
-        operation = self.operations.get(request.method)
+    async def carry_out(self, operation: Operation | None, request: Request[State], request_id: str) -> Response:
         if operation is None or operation.name not in OPERATIONS:
             raise UnknownOperation
         require(request.scope, "read" if operation.name in READING else "write")
+        state, settings = request.state, request.state["settings"]
+        if settings.throttle_percent:
+            self.buckets.take(operation.name, settings.throttle_percent, state["clock"]())
         provenance = Provenance(who_asks(request.scope))
-        state = request.state
-        context = Context(state["store"], state["settings"], state["imports"], state["clock"], provenance)
+        context = Context(state["store"], settings, state["imports"], state["clock"], provenance, request.headers)
         checked = read_input(operation, request.path_params, request.query_params, await _body(request))
         if checked.get("force"):
             require(request.scope, "force")

@@ -20,6 +20,7 @@ from starlette.responses import Response
 
 from gateway.errors import InvalidRequest
 from gateway.healthimaging.context import Input, Output
+from gateway.healthimaging.faults import MalformedBody
 from gateway.healthimaging.model import Operation, Shape
 
 # The longest input of the API is CopyImageSet's 260,000 characters, of at most six bytes each when escaped.
@@ -63,7 +64,7 @@ def _body_members(shape: Shape, body: bytes) -> dict[str, Any]:
     if shape.payload is not None:
         return {shape.payload: document}
     if not isinstance(document, dict):
-        raise InvalidRequest("the body is not a JSON object")
+        raise MalformedBody("the body is not a JSON object")
     return {name: document[name] for name in names if name in document}
 
 
@@ -71,21 +72,21 @@ def _json(body: bytes) -> Any:
     """Return a JSON body. Names that come twice are refused: one reader takes the first, another the last."""
     try:
         return json.loads(body, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except InvalidRequest:
+    except MalformedBody:
         raise
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest("the body is not JSON") from error
+        raise MalformedBody("the body is not JSON") from error
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise InvalidRequest("the body has an object with the same name twice")
+        raise MalformedBody("the body has an object with the same name twice")
     return members
 
 
 def _no_constant(name: str) -> Any:
-    raise InvalidRequest("the body is not JSON: it has NaN or Infinity")
+    raise MalformedBody("the body is not JSON: it has NaN or Infinity")
 
 
 def _from_query(shape: Shape, name: str, texts: Sequence[str], problems: list[str]) -> Any:

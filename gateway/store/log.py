@@ -363,8 +363,14 @@ class VersionLog(Protocol):
     async def remembered(self, datastore_id: str, key: str, digest: str) -> Answer | None:
         """Return the answer kept for a key, None for a new one. Raises IdempotencyConflict."""
 
-    async def create_datastore(self, datastore: Datastore, client_token: str | None) -> Datastore:
-        """Keep a data store; return the one that was kept first with the same client_token."""
+    async def create_datastore(
+        self, datastore: Datastore, client_token: str | None, most_active: int | None = None
+    ) -> Datastore:
+        """Keep a data store; return the one that was kept first with the same client_token.
+
+        Raises IdempotencyConflict where that one has another name or other properties, TooLarge for more than
+        most_active active ones.
+        """
 
     async def datastores(self) -> list[Datastore]:
         """Return all data stores, oldest first, deleted ones included."""

@@ -219,9 +219,11 @@ class SqliteLog:
             lambda connection: sqlite_tables.remembered(connection, datastore_id, key, digest)
         )
 
-    async def create_datastore(self, datastore: Datastore, client_token: str | None) -> Datastore:
+    async def create_datastore(
+        self, datastore: Datastore, client_token: str | None, most_active: int | None = None
+    ) -> Datastore:
         return await self.database.write(
-            lambda connection: sqlite_tables.create_datastore(connection, datastore, client_token),
+            lambda connection: sqlite_tables.create_datastore(connection, datastore, client_token, most_active),
             self._datastores.clear,
         )
 

@@ -389,9 +389,18 @@ class Store(Protocol):
     # -- data stores
 
     async def create_datastore(
-        self, name: str, properties: Mapping[str, Any], tags: Mapping[str, str], client_token: str | None = None
+        self,
+        name: str,
+        properties: Mapping[str, Any],
+        tags: Mapping[str, str],
+        client_token: str | None = None,
+        most_active: int | None = None,
     ) -> Datastore:
-        """Create a data store. The same client_token gives the same data store again."""
+        """Create a data store. The same client_token gives the same data store again.
+
+        most_active: how many active ones there may be. Raises TooLarge, IdempotencyConflict for the client_token of
+        another data store.
+        """
 
     async def datastore(self, datastore_id: str) -> Datastore:
         """Return one data store, a deleted one too."""

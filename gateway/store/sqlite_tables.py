@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from gateway.errors import IdempotencyConflict, NotEmpty, NotFound
+from gateway.errors import IdempotencyConflict, NotEmpty, NotFound, TooLarge
 from gateway.store.log import RememberedAnswer
 from gateway.store.protocol import Answer, Datastore, Job
 from gateway.store.sqlite_database import Connection
@@ -52,11 +52,20 @@ def datastore_key(connection: Connection, datastore_id: str) -> int:
     return key
 
 
-def create_datastore(connection: Connection, datastore: Datastore, client_token: str | None) -> Datastore:
+def create_datastore(
+    connection: Connection, datastore: Datastore, client_token: str | None, most_active: int | None
+) -> Datastore:
     if client_token is not None:
         row = connection.execute(_DATASTORE + "WHERE client_token = ?", (client_token,)).fetchone()
         if row is not None:
-            return _datastore(row)
+            kept = _datastore(row)
+            # Not its tags: those may have been changed since.
+            if (kept.name, kept.properties) != (datastore.name, dict(datastore.properties)):
+                raise IdempotencyConflict("clientToken")
+            return kept
+    (active,) = connection.execute("SELECT COUNT(*) FROM datastore WHERE status = 'ACTIVE'").fetchone()
+    if most_active is not None and active >= most_active:
+        raise TooLarge(f"there are {active} active data stores, the most there may be")
     connection.execute(
         "INSERT INTO datastore (datastore_id, name, status, created_at, updated_at, properties, tags, client_token)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

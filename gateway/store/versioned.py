@@ -122,11 +122,16 @@ class VersionedStore:
     # -- data stores
 
     async def create_datastore(
-        self, name: str, properties: Mapping[str, Any], tags: Mapping[str, str], client_token: str | None = None
+        self,
+        name: str,
+        properties: Mapping[str, Any],
+        tags: Mapping[str, str],
+        client_token: str | None = None,
+        most_active: int | None = None,
     ) -> Datastore:
         now = self._clock()
         return await self._log.create_datastore(
-            Datastore(self._new_id(), name, "ACTIVE", now, now, properties, tags), client_token
+            Datastore(self._new_id(), name, "ACTIVE", now, now, properties, tags), client_token, most_active
         )
 
     async def datastore(self, datastore_id: str) -> Datastore:

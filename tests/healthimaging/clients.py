@@ -40,10 +40,12 @@ class Refused(Exception):
     message: str
 
 
-def boto3_client(endpoint: str) -> BaseClient:
+def boto3_client(endpoint: str, **credentials: str) -> BaseClient:
     """Return a boto3 client that sends everything to one address, once."""
     config = Config(inject_host_prefix=False, retries={"total_max_attempts": 1})
-    return boto3.session.Session().client("medical-imaging", endpoint_url=endpoint, config=config, **CREDENTIALS)
+    return boto3.session.Session().client(
+        "medical-imaging", endpoint_url=endpoint, config=config, **CREDENTIALS | credentials
+    )
 
 
 def through_boto3(endpoint: str) -> Client:

@@ -40,11 +40,11 @@ def ct(boto: BaseClient, session_server: Server, empty_datastore: str) -> ImageS
     return image_set(boto, empty_datastore, SERIES)
 
 
-def stow(server: Server, datastore_id: str, instances: Sequence[bytes]) -> None:
-    """Store PS3.10 instances over DICOMweb."""
+def stow(server: Server | str, datastore_id: str, instances: Sequence[bytes]) -> None:
+    """Store PS3.10 instances over DICOMweb, at a server or its address."""
     parts = [b"--part\r\nContent-Type: application/dicom\r\n\r\n" + instance + b"\r\n" for instance in instances]
     answer = httpx.post(
-        f"{server.url}/datastore/{datastore_id}/studies",
+        f"{server if isinstance(server, str) else server.url}/datastore/{datastore_id}/studies",
         content=b"".join([*parts, b"--part--\r\n"]),
         headers={"Content-Type": 'multipart/related; type="application/dicom"; boundary=part'},
         timeout=60,

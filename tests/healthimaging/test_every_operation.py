@@ -8,14 +8,12 @@ from typing import Any
 import pytest
 from botocore import xform_name
 from botocore.client import BaseClient
-from botocore.exceptions import ClientError
 
 from gateway.healthimaging.model import service
 from gateway.healthimaging.operations import OPERATIONS
 from tests.conftest import Server
 from tests.healthimaging.conftest import SERIES, ImageSet, patient, stow
-from tests.healthimaging.test_copying import copy
-from tests.healthimaging.test_image_sets import assert_modelled, refused
+from tests.healthimaging.test_image_sets import assert_modelled
 from tests.healthimaging.test_model import BOTOCORE
 from tests.samples import instance
 
@@ -140,60 +138,3 @@ def test_every_paginator_walks_to_the_end(
     assert "nextToken" not in pages[-1]
     whole = ct.boto.get_paginator(operation).paginate(**arguments).build_full_result()[key]
     assert found == [entry[identity] for entry in whole]
-
-
-# -- exceptions
-
-# docs/healthimaging.md: nothing is throttled or denied, and every frame is served as it is kept.
-NEVER = {"ThrottlingException", "AccessDeniedException", "BadRequestException", "NotAcceptableException"}
-
-
-def declaring(exception: str) -> list[str]:
-    """Return the operations that declare an exception."""
-    return sorted(name for name, operation in service().operations.items() if exception in operation.exceptions)
-
-
-@pytest.mark.parametrize(
-    "operation", [name for name in declaring("ResourceNotFoundException") if name != "CreateDatastore"]
-)
-def test_every_operation_says_what_is_not_there(boto: BaseClient, operation: str) -> None:
-    """A data store that does not exist is a ResourceNotFoundException of every operation that declares it."""
-    with refused("ResourceNotFoundException"):
-        call(boto, operation, request(operation, NOBODY, NOBODY))
-
-
-@pytest.mark.parametrize("operation", declaring("ValidationException"))
-def test_every_operation_checks_its_input(boto: BaseClient, operation: str) -> None:
-    """What breaks the model's patterns and ranges is a ValidationException, which clients leave to the service."""
-    broken = {"datastoreId": "short", "resourceArn": "arn:aws:s3:::bucket", "datastoreName": "?", "maxResults": 51}
-    arguments = request(operation, NOBODY, NOBODY)
-    member = next((name for name in broken if name in arguments), "maxResults")
-
-    with refused("ValidationException"):
-        call(boto, operation, arguments | {member: broken[member]})
-
-
-def test_every_declared_exception_is_provoked(ct: ImageSet, boto: BaseClient, session_server: Server) -> None:
-    """Each class that boto3 makes of the model is raised by the gateway, those aside that never are."""
-    copied = copy(ct)["destinationImageSetProperties"]["imageSetId"]
-    large = ImageSet(boto, boto.create_datastore()["datastoreId"], NOBODY)
-    stow(session_server, large.datastore_id, [instance(NumberOfFrames=1001)])
-    found = boto.search_image_sets(datastoreId=large.datastore_id)["imageSetsMetadataSummaries"][0]["imageSetId"]
-    provoked = set()
-
-    for asking in (
-        lambda: boto.delete_datastore(datastoreId=ct.datastore_id),
-        lambda: boto.get_image_set(**ct.ids | {"imageSetId": NOBODY}),
-        lambda: ct.update(b"no document"),
-        lambda: copy(ImageSet(boto, large.datastore_id, found)),
-        lambda: copy(ct, into=(copied, "7")),
-    ):
-        with pytest.raises(ClientError) as error:
-            asking()
-        code = error.value.response["Error"]["Code"]
-        assert isinstance(error.value, getattr(boto.exceptions, code))
-        assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == service().exceptions[code]
-        provoked.add(code)
-
-    # test_routes.py provokes the one of a failure of ours
-    assert provoked | NEVER | {"InternalServerException"} == service().exceptions.keys()

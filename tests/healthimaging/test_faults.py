@@ -15,6 +15,7 @@ from gateway.errors import (
     Gone,
     InvalidDicomJson,
     InvalidUpdate,
+    NotAcceptable,
     NotEmpty,
     NotFound,
     StorageFailed,
@@ -23,7 +24,16 @@ from gateway.errors import (
     VersionConflict,
     Violation,
 )
-from gateway.healthimaging.faults import RequestEntityTooLarge, UnknownOperation, fault, to_message
+from gateway.healthimaging.faults import (
+    COMMON_STATUS,
+    MalformedBody,
+    RequestEntityTooLarge,
+    Throttled,
+    UnknownOperation,
+    fault,
+    to_message,
+)
+from gateway.healthimaging.model import Operation, service
 from tests.healthimaging.test_model import BOTOCORE
 
 EXCEPTIONS = [
@@ -35,6 +45,9 @@ EXCEPTIONS = [
     (Gone("image set", "x"), "ResourceNotFoundException", 404),
     (VersionConflict("image set x", 1, 2), "ConflictException", 409),
     (NotEmpty("x"), "ConflictException", 409),
+    (NotAcceptable("x"), "NotAcceptableException", 406),
+    (MalformedBody("x"), "BadRequestException", 400),
+    (Throttled("GetImageSet", 4), "ThrottlingException", 429),
     (TooLarge("x"), "ServiceQuotaExceededException", 402),
     (StorageFull("x"), "InternalServerException", 500),
     (StorageFailed("x"), "InternalServerException", 500),
@@ -56,6 +69,21 @@ def test_error_is_the_exception_clients_raise(error: Exception, name: str, statu
     assert parsed["Error"]["Message"]
     assert parsed["ResponseMetadata"]["HTTPStatusCode"] == status
     assert parsed["ResponseMetadata"]["RequestId"] == "request-1"
+
+
+@pytest.mark.parametrize("operation", service().operations.values(), ids=lambda operation: operation.name)
+def test_error_is_an_exception_that_the_operation_declares(operation: Operation) -> None:
+    """What only GetImageFrame calls a BadRequestException is a ValidationException elsewhere; nothing is undeclared."""
+    for error, _, _ in EXCEPTIONS:
+        name = fault(error, "r", operation.exceptions).headers["x-amzn-ErrorType"]
+        assert name in operation.exceptions | COMMON_STATUS.keys()
+    malformed = fault(MalformedBody("x"), "r", operation.exceptions).headers["x-amzn-ErrorType"]
+    assert malformed == ("BadRequestException" if operation.name == "GetImageFrame" else "ValidationException")
+
+
+def test_throttled_client_is_told_when_to_come_back() -> None:
+    """In seconds, as RFC 9110 has it."""
+    assert fault(Throttled("GetImageSet", 4), "r").headers["Retry-After"] == "4"
 
 
 def test_every_gateway_error_has_an_exception() -> None:

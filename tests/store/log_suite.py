@@ -434,7 +434,7 @@ class LogTests:
     async def test_data_stores_come_oldest_first(self, log: VersionLog) -> None:
         """A client token gives the data store it made, not another one."""
         first = await log.create_datastore(Datastore("1" * 32, "one", "ACTIVE", START, START), "token")
-        again = await log.create_datastore(Datastore("2" * 32, "two", "ACTIVE", START, START), "token")
+        again = await log.create_datastore(Datastore("2" * 32, "one", "ACTIVE", START, START), "token")
 
         assert again == first
         assert [one.datastore_id for one in await log.datastores()] == [DATASTORE, "1" * 32]

@@ -9,8 +9,10 @@ import pytest
 
 from gateway.errors import (
     Gone,
+    IdempotencyConflict,
     NotEmpty,
     NotFound,
+    TooLarge,
 )
 from gateway.metadata.document import to_document
 from gateway.metadata.image_set import Delete
@@ -51,10 +53,30 @@ class DatastoreTests:
         """A create that is sent again gives the first answer again."""
         first = await store.create_datastore("one", {"kmsKeyArn": "arn"}, {"team": "ct"}, "token")
 
-        assert await store.create_datastore("two", {}, {}, "token") == first
+        assert await store.create_datastore("one", {"kmsKeyArn": "arn"}, {}, "token") == first
         assert (first.name, first.properties, first.tags) == ("one", {"kmsKeyArn": "arn"}, {"team": "ct"})
         assert len(first.datastore_id) == 32
         assert len(await store.datastores()) == 2
+
+    @pytest.mark.parametrize(("name", "properties"), [("two", {"kmsKeyArn": "arn"}), ("one", {})])
+    async def test_a_client_token_is_for_one_request(self, store: Store, name: str, properties: dict[str, str]) -> None:
+        """With another name or other properties it is refused, and nothing is made."""
+        await store.create_datastore("one", {"kmsKeyArn": "arn"}, {}, "token")
+
+        with pytest.raises(IdempotencyConflict):
+            await store.create_datastore(name, properties, {}, "token")
+
+        assert len(await store.datastores()) == 2
+
+    async def test_there_are_as_many_data_stores_as_may_be(self, store: Store) -> None:
+        """Deleted ones do not count, and one that was made already is given again."""
+        first = await store.create_datastore("one", {}, {}, "token", most_active=2)
+        with pytest.raises(TooLarge):
+            await store.create_datastore("two", {}, {}, "other", most_active=2)
+
+        assert await store.create_datastore("one", {}, {}, "token", most_active=2) == first
+        await store.delete_datastore(first.datastore_id)
+        assert (await store.create_datastore("two", {}, {}, "other", most_active=2)).name == "two"
 
     async def test_a_data_store_is_deleted_only_when_empty(self, store: Store, datastore_id: str) -> None:
         """NotEmpty while an image set is active; then it is listed as deleted, and takes no more instances."""
