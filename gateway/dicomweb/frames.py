@@ -6,7 +6,7 @@ Pixels are not edited: what is sent is what was received, or the same without lo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -23,7 +23,7 @@ from gateway.dicomweb.wado_syntax import ANY, stored_syntax
 from gateway.errors import NotAcceptable
 from gateway.pixels.frames import Frames, frame_numbers
 from gateway.pixels.transcode import TranscodedFrame, transcode_frame
-from gateway.pixels.transfer_syntaxes import TransferSyntax, syntaxes_of, transfer_syntax
+from gateway.pixels.transfer_syntaxes import TRANSFER_SYNTAXES, TransferSyntax, syntaxes_of, transfer_syntax
 from gateway.state import State
 
 # A version never changes, so whoever names one need not ask again. The latest one can: an edit leaves its pixels alone,
@@ -94,19 +94,25 @@ async def _first(choices: Sequence[Choice], frames: Frames, number: int) -> tupl
 def frame_syntaxes(choice: Choice, stored: TransferSyntax) -> list[str]:
     """Return the transfer syntaxes that a choice allows of what is stored, best first.
 
-    "*" is the stored one: as application/octet-stream too, where viewers ask for it so. Native frames are the same in
-    every native transfer syntax but for the byte order, and go by the name of Explicit VR Little Endian.
+    "*" is the stored one: as application/octet-stream too, where viewers ask for it so, and every compressed one that
+    is named, as HealthImaging's guide asks for HTJ2K. Native frames are the same in every native transfer syntax but
+    for the byte order, and go by the name of Explicit VR Little Endian.
     """
     as_stored = EXPLICIT_VR_LITTLE_ENDIAN if stored.family == "native" else stored.uid
     name, named = choice.offer.name, choice.transfer_syntaxes
-    lossless = [syntax.uid for syntax in syntaxes_of(name) if syntax.encodes and syntax.lossless]
+    lossless = _lossless(syntaxes_of(name))
     own = [as_stored] if name in stored.media_types else []
     if ANY in named:
         return [as_stored] if own or name == OCTETS else lossless
     if named:
-        possible = {*own, *lossless, *([stored.uid] if own or name == OCTETS else [])}
+        as_octets = [stored.uid, *_lossless(TRANSFER_SYNTAXES.values())] if name == OCTETS else []
+        possible = {*own, *lossless, *as_octets, *([stored.uid] if own else [])}
         return [uid for uid in named if uid in possible]
     return [*own, *lossless] if own or stored.decodes or name != OCTETS else [as_stored]
+
+
+def _lossless(syntaxes: Iterable[TransferSyntax]) -> list[str]:
+    return [syntax.uid for syntax in syntaxes if syntax.encodes and syntax.lossless]
 
 
 async def _parts(frames: Frames, numbers: Sequence[int], offer: Offer, first: TranscodedFrame) -> AsyncIterator[Part]:

@@ -8,17 +8,19 @@ from __future__ import annotations
 import io
 
 import httpx
+import openjpeg
 import pydicom
 import pytest
 
 from tests.conftest import Server
-from tests.healthimaging.conftest import SERIES, ImageSet
+from tests.healthimaging.clients import boto3_client
+from tests.healthimaging.conftest import SERIES, ImageSet, stow
 from tests.samples import instance
 
 STUDY = SERIES.removesuffix(".1")
 INSTANCE = f"{SERIES}.2"
 JSON = "application/dicom+json"
-EXPLICIT = "1.2.840.10008.1.2.1"
+EXPLICIT, HTJ2K = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.202"
 
 # action, path below /datastore/{datastoreId}, Accept, Content-Type of the answer
 ACTIONS = [
@@ -43,9 +45,21 @@ ACTIONS = [
         "application/dicom",
     ),
     (
+        "GetDICOMInstance in HTJ2K",
+        f"/studies/{STUDY}/series/{SERIES}/instances/{INSTANCE}",
+        f"application/dicom; transfer-syntax={HTJ2K}",
+        "application/dicom",
+    ),
+    (
         "GetDICOMInstanceFrames",
         f"/studies/{STUDY}/series/{SERIES}/instances/{INSTANCE}/frames/1",
         f"multipart/related; type=application/octet-stream; transfer-syntax={EXPLICIT}",
+        "multipart/related",
+    ),
+    (
+        "GetDICOMInstanceFrames in HTJ2K",
+        f"/studies/{STUDY}/series/{SERIES}/instances/{INSTANCE}/frames/1",
+        f"multipart/related; type=application/octet-stream; transfer-syntax={HTJ2K}",
         "multipart/related",
     ),
     (
@@ -159,3 +173,21 @@ def test_frame_is_the_one_that_is_asked_for(session_server: Server, ct: ImageSet
 
     assert pydicom.dcmread(io.BytesIO(instance())).PixelData in found.content
     assert beyond.status_code == 404
+
+
+@pytest.mark.parametrize("root_path", ["/datastore/{datastore}", "/dicomweb"])
+@pytest.mark.parametrize("syntax", [HTJ2K, "1.2.840.10008.1.2.4.90"])
+def test_frame_in_a_compressed_syntax_comes_as_octets(server: Server, root_path: str, syntax: str) -> None:
+    """As the guide asks for it: the part says its transfer syntax, and OpenJPEG decodes it to the stored pixels."""
+    datastore_id = boto3_client(server.url).list_datastores()["datastoreSummaries"][0]["datastoreId"]
+    stow(server, datastore_id, [instance()])
+    path = f"/studies/{STUDY}/series/{SERIES}/instances/{SERIES}.1/frames/1"
+    accept = f"multipart/related; type=application/octet-stream; transfer-syntax={syntax}"
+
+    answer = httpx.get(server.url + root_path.format(datastore=datastore_id) + path, headers={"Accept": accept})
+
+    head, _, body = answer.content.partition(b"\r\n\r\n")
+    assert answer.status_code == 200
+    assert f"Content-Type: application/octet-stream; transfer-syntax={syntax}".encode() in head
+    pixels = openjpeg.decode(body[: body.rindex(b"\r\n--")])
+    assert (pixels == pydicom.dcmread(io.BytesIO(instance())).pixel_array).all()
