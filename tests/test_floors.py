@@ -25,7 +25,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "access": {"errors"},
     "state": CORE | {"settings", "store.protocol", "store.blobs", "store.import_log"},
     "pixels": {"errors", "dicom"},
-    "dicomweb": CORE | {"pixels", "settings", "state", "store.protocol", "store.blobs", "store.receiving"},
+    "dicomweb": CORE
+    | {"pixels", "settings", "state", "store.protocol", "store.blobs", "store.kept", "store.receiving"},
     "healthimaging": CORE
     | {
         "events",

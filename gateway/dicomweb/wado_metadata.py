@@ -14,12 +14,12 @@ from gateway.dicom.json_model import BulkUri
 from gateway.dicom.xml_write import to_xml
 from gateway.dicomweb.locate import Located, locate
 from gateway.dicomweb.media_types import INSTANCE_METADATA, METADATA
+from gateway.dicomweb.metadata_json import WRITER, part_texts
 from gateway.dicomweb.negotiation import DICOM_XML, negotiate
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.qido import SPECIFIC_CHARACTER_SET, bulk_uri_of
 from gateway.dicomweb.responses import Chunk, Part, begun, multipart_response, not_modified
 from gateway.dicomweb.targets import Target, root_url, target_of
-from gateway.metadata.dicom_json import DicomJsonWriter
 from gateway.metadata.image_set import ImageSetMetadata
 from gateway.metadata.mapping import to_dataset
 from gateway.state import State
@@ -30,9 +30,6 @@ _BATCH = 64
 _UTF_8 = Element("CS", ("ISO_IR 192",))
 
 Encode: TypeAlias = Callable[[ImageSetMetadata, str, BulkUri], bytes]
-
-# One for all requests: what instances have in common is written once.
-_WRITER = DicomJsonWriter()
 
 
 @endpoint
@@ -53,14 +50,25 @@ async def retrieve_metadata(request: Request[State]) -> Response:
 
 async def _json_array(located: Located, root: str) -> AsyncIterator[Chunk]:
     opening = b"["
-    async for documents in _encoded(located, root, _json):
-        yield opening + b",".join(documents)
+    async for text in _json_texts(located, root):
+        yield opening + text
         opening = b","
     yield b"]" if opening == b"," else b"[]"
 
 
+async def _json_texts(located: Located, root: str) -> AsyncIterator[bytes]:
+    """Yield datasets as members of an array, commas between: of a study or a series many at a time."""
+    if located.target.instance:
+        async for document in _documents(located, root, _json):
+            yield document
+    else:
+        for member in located.members:
+            async for text in part_texts(located, member, root):
+                yield text
+
+
 def _json(metadata: ImageSetMetadata, uid: str, bulk_uri: BulkUri) -> bytes:
-    return _WRITER.instance(metadata.head, metadata.instances[uid], bulk_uri)
+    return WRITER.instance(metadata.head, metadata.instances[uid], bulk_uri)
 
 
 def _xml(metadata: ImageSetMetadata, uid: str, bulk_uri: BulkUri) -> bytes:

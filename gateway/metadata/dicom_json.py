@@ -18,7 +18,7 @@ from gateway.metadata.image_set import AttributeValue, Head, LevelMetadata
 from gateway.metadata.mapping import element_of, vr_of
 
 # The elements remembered are forgotten when they come to this many bytes, and one longer than the other is not kept.
-MEMORY = 32 * 1024 * 1024
+MEMORY = 16 * 1024 * 1024
 LONGEST_REMEMBERED = 16 * 1024
 
 # What a dictionary entry costs beside its bytes, roughly.
@@ -42,31 +42,40 @@ class DicomJsonWriter:
 
         Raises InvalidUpdate as `to_dataset` does.
         """
-        elements = [_UTF_8]
-        for level in (head.patient, head.study, head.series, instance):
-            elements += self._elements(level, bulk_uri)
-        # Every element begins with its tag, so their order as bytes is that of the tags (PS3.18 section F.2.2).
-        elements.sort()
-        return b"{%b}" % b",".join(elements)
+        return merged(self.shared(head, bulk_uri), self.own(instance, bulk_uri))
 
-    def _elements(self, level: LevelMetadata, bulk_uri: BulkUri) -> list[bytes]:
-        """Return `"tag":{element}` for each attribute of a level that DICOM JSON has."""
+    def shared(self, head: Head, bulk_uri: BulkUri) -> list[bytes]:
+        """Return `"tag":{element}` for each attribute that instances share, and their character set, tags ascending."""
+        levels = (head.patient, head.study, head.series)
+        return sorted([_UTF_8, *(element for level in levels for element in self.own(level, bulk_uri))])
+
+    def own(self, level: LevelMetadata, bulk_uri: BulkUri) -> list[bytes]:
+        """Return `"tag":{element}` for each attribute of one level that DICOM JSON has, tags ascending."""
         vrs = level.get("DICOMVRs") or _NO_VRS
         # What DICOMVRs says of a key counts inside sequences too, so all of it belongs to what is remembered.
         beside = orjson.dumps(vrs) if vrs else b""
-        written, found = self._written, []
-        for key, value in level["DICOM"].items():
-            # A list is no key of a dict, and 1, 1.0 and True are one key, as 0.0 and -0.0 are: hence their text.
-            what = value if isinstance(value, str) else orjson.dumps(value)
-            name = (key, what, beside if isinstance(value, list) else vrs.get(key))
-            element = written.get(name)
-            if element is None:
-                element = _element(key, value, vrs, bulk_uri)
-                if not (isinstance(what, bytes) and b'"BulkDataURI"' in what):  # its URL is the instance's own
-                    self._remember(name, element)
-            if element:
-                found.append(element)
-        return found
+        dumps, known = orjson.dumps, self._written.get
+        found = []
+        for name in level["DICOM"].items():
+            key, value = name
+            if value.__class__ is str or value is None:
+                element = known(name) if key not in vrs else known((key, value, vrs[key]))
+            else:
+                # A list is no key of a dict, and 1, 1.0 and True are one key, as 0.0 and -0.0 are: hence their text.
+                element = known((key, dumps(value), beside if value.__class__ is list else vrs.get(key)))
+            found.append(self._write(key, value, vrs, beside, bulk_uri) if element is None else element)
+        return sorted(filter(None, found))
+
+    def _write(
+        self, key: str, value: AttributeValue, vrs: Mapping[str, str], beside: bytes, bulk_uri: BulkUri
+    ) -> bytes:
+        """Return an element that is not known yet, and remember it unless it has a URL, which is the instance's own."""
+        element = _element(key, value, vrs, bulk_uri)
+        if value.__class__ is str or value is None:
+            self._remember((key, value, vrs[key]) if key in vrs else (key, value), element)
+        elif b'"BulkDataURI"' not in (text := orjson.dumps(value)):
+            self._remember((key, text, beside if isinstance(value, list) else vrs.get(key)), element)
+        return element
 
     def _remember(self, name: object, element: bytes) -> None:
         if len(element) > LONGEST_REMEMBERED:
@@ -76,6 +85,12 @@ class DicomJsonWriter:
             self._size = 0
         self._written[name] = element
         self._size += 2 * len(element) + _OVERHEAD
+
+
+def merged(shared: list[bytes], own: list[bytes]) -> bytes:
+    """Return a dataset of the elements that instances share and its own, both in order."""
+    # Every element begins with its tag, so their order as bytes is that of the tags (PS3.18 section F.2.2).
+    return b"{%b}" % b",".join(sorted(shared + own))
 
 
 def _element(key: str, value: AttributeValue, vrs: Mapping[str, str], bulk_uri: BulkUri) -> bytes:

@@ -194,15 +194,27 @@ def unpack_index(packed: bytes) -> dict[str, int]:
 
 def unpack_part(part: Part) -> list[PlacedInstance]:
     """Return the instances of a part. Raises StorageFailed where the bytes are damaged."""
-    text = _inflate(part.body)
-    if isal_zlib.crc32(text) != part.crc32:
-        raise StorageFailed("the log holds metadata whose checksum is wrong")
+    text = _text(part)
     numbers = unpack_index(part.index)
     packed_class = part.sop_classes[0] if len(part.sop_classes) == 1 else None
     return [
         PlacedInstance.packed(uid, number, member, packed_class)
         for (uid, number), member in zip(numbers.items(), _members(text, list(numbers)), strict=True)
     ]
+
+
+def instances_of(part: Part) -> Mapping[str, InstanceMetadata]:
+    """Return the metadata of all instances of a part, in document order. Raises StorageFailed for damaged bytes."""
+    instances: dict[str, InstanceMetadata] = orjson.loads(b"{%b}" % _text(part))
+    return instances
+
+
+def _text(part: Part) -> bytes:
+    """Return the JSON text of a part. Raises StorageFailed where it is damaged."""
+    text = _inflate(part.body)
+    if isal_zlib.crc32(text) != part.crc32:
+        raise StorageFailed("the log holds metadata whose checksum is wrong")
+    return text
 
 
 def _members(text: bytes, uids: Sequence[str]) -> list[bytes]:
@@ -296,9 +308,11 @@ def _around_instances(datastore_id: str, image_set_id: str, head: Head) -> tuple
 
 def instances_by_uid(parts: Iterable[Part], wanted: Collection[str] | None = None) -> Mapping[str, InstanceMetadata]:
     """Return the metadata of the instances in parts, in document order: of those wanted, None for all."""
+    if wanted is None:
+        return {uid: metadata for part in parts for uid, metadata in instances_of(part).items()}
     return {
         one.sop_instance_uid: one.metadata
         for part in parts
         for one in unpack_part(part)
-        if wanted is None or one.sop_instance_uid in wanted
+        if one.sop_instance_uid in wanted
     }

@@ -18,7 +18,15 @@ from typing import Any, Literal, Protocol
 from gateway.dicom.dataset import Dataset
 from gateway.dicom.matching import Query
 from gateway.errors import GatewayError, Level, Violation
-from gateway.metadata.image_set import Change, Delete, Head, ImageSetMetadata, MetadataUpdates, Revert
+from gateway.metadata.image_set import (
+    Change,
+    Delete,
+    Head,
+    ImageSetMetadata,
+    InstanceMetadata,
+    MetadataUpdates,
+    Revert,
+)
 from gateway.store.blobs import Address, Pack
 from gateway.store.import_log import ImportJob, ImportLog
 
@@ -171,6 +179,18 @@ class StoredObject:
     address: Address
     sha256: str
     fingerprint: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionParts:
+    """A version's head, and the numbers of the parts its instances lie in, in document order.
+
+    A part of an image set never changes: the same number is the same instances with the same attributes, in every
+    version that has it.
+    """
+
+    head: Head
+    numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -483,6 +503,17 @@ class Store(Protocol):
         """Return a version's metadata: all instances, or those of the SOP Instance UIDs named that it has.
 
         Raises NotFound for an unknown version, Gone for a deleted one.
+        """
+
+    async def version_parts(self, datastore_id: str, image_set_id: str, version: int | None = None) -> VersionParts:
+        """Return a version's head and parts, for whoever keeps what it makes of a part. Raises NotFound, Gone."""
+
+    async def parts(
+        self, datastore_id: str, image_set_id: str, numbers: Collection[int]
+    ) -> Mapping[int, Callable[[], Mapping[str, InstanceMetadata]]]:
+        """Return parts by number: each as what decodes it into instances in document order, on whatever thread.
+
+        Decoding raises StorageFailed for a damaged part.
         """
 
     async def metadata_gzip(self, datastore_id: str, image_set_id: str, version: int | None = None) -> bytes:

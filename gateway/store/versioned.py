@@ -10,13 +10,14 @@ import asyncio
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
 from gateway.dicom.matching import Query
 from gateway.errors import GatewayError, Gone, InvalidUpdate, NotFound, StorageFailed, StorageFull
-from gateway.metadata.image_set import ImageSetMetadata, Profile
+from gateway.metadata.image_set import ImageSetMetadata, InstanceMetadata, Profile
 from gateway.metadata.organise import identify
 from gateway.store.blobs import Address, Blobs, Pack
 from gateway.store.blobs_folder import BlobsFolder, sync_folder
@@ -29,7 +30,7 @@ from gateway.store.importing import Arrival, Placing, refused
 from gateway.store.instance_files import OLDER_HEADS, all_as_received, digested, instance_files
 from gateway.store.log import Append, CurrentStudy, StoredVersion, StudyChanged, VersionLog
 from gateway.store.log_sqlite import open_log
-from gateway.store.parts import instances_by_uid, join_gzip, unpack_head
+from gateway.store.parts import instances_by_uid, instances_of, join_gzip, unpack_head
 from gateway.store.protocol import (
     Answer,
     Copy,
@@ -51,6 +52,7 @@ from gateway.store.protocol import (
     StoredInstance,
     StoredObject,
     StudyVersion,
+    VersionParts,
 )
 from gateway.store.study_rows import Occasion, joined_summary, member_of, new_study_version
 from gateway.store.versioned_search import Collector, dicom_tags, plan
@@ -291,6 +293,17 @@ class VersionedStore:
         else:
             found = instances_by_uid(parts, instances)
         return ImageSetMetadata(unpack_head(stored.head), found)
+
+    async def version_parts(self, datastore_id: str, image_set_id: str, version: int | None = None) -> VersionParts:
+        stored = await self._read(datastore_id, image_set_id, version, ())
+        numbers = tuple(part.number for part in stored.manifest if part.number)
+        return VersionParts(unpack_head(stored.head), numbers)
+
+    async def parts(
+        self, datastore_id: str, image_set_id: str, numbers: Collection[int]
+    ) -> Mapping[int, Callable[[], Mapping[str, InstanceMetadata]]]:
+        found = await self._log.parts(datastore_id, image_set_id, numbers)
+        return {number: partial(instances_of, part) for number, part in found.items()}
 
     async def metadata_gzip(self, datastore_id: str, image_set_id: str, version: int | None = None) -> bytes:
         stored = await self._read(datastore_id, image_set_id, version, ())

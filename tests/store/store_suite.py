@@ -126,6 +126,20 @@ class ReadingTests:
             assert json.loads(gzip.decompress(body)) == to_document(datastore_id, image_set, metadata)
             assert len(metadata.instances) == count
 
+    async def test_the_parts_of_a_version_are_its_metadata(self, store: Store, datastore_id: str) -> None:
+        """In document order; an edit of one instance gives its part another number, and leaves the others theirs."""
+        image_set = await one_image_set(store, datastore_id, 130)
+        await store.edit(edit_of(datastore_id, (image_set, 1, instance("1.2.70", InstanceNumber="7"))))
+
+        first, second = [await store.version_parts(datastore_id, image_set, version) for version in (1, 2)]
+
+        read = await store.parts(datastore_id, image_set, second.numbers)
+        joined = [item for number in second.numbers for item in read[number]().items()]
+        metadata = await store.metadata(datastore_id, image_set)
+        assert joined == list(metadata.instances.items()) and len(joined) == 130
+        assert second.head == metadata.head
+        assert [a == b for a, b in zip(first.numbers, second.numbers, strict=True)] == [True, False, True]
+
     async def test_only_the_instances_named_are_returned(self, store: Store, datastore_id: str) -> None:
         """Those the version has, in document order."""
         image_set = await one_image_set(store, datastore_id, 100)
