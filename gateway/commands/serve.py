@@ -147,12 +147,12 @@ def configure_logging(level: str) -> None:
 def collect_garbage_seldom() -> None:
     """Leave what is there at the start out of garbage collection, and collect less often.
 
-    A request makes some thousand objects, none of them in a cycle: by default the collector looks at all of
-    them, and at every module's, time and again.
+    A request makes some thousand objects, none of them in a cycle: by default the collector looks at all of them, and at
+    every module's, time and again; a look at everything that is kept takes a tenth of a second, in which all wait.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(50_000, 20, 1000)
 
 
 def keep_freed_memory() -> None:
