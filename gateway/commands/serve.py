@@ -147,8 +147,8 @@ def configure_logging(level: str) -> None:
 def collect_garbage_seldom() -> None:
     """Leave what is there at the start out of garbage collection, and collect less often.
 
-    A request makes some thousand objects, none of them in a cycle: by default the collector looks at all of them, and at
-    every module's, time and again; a look at everything that is kept takes a tenth of a second, in which all wait.
+    A request makes some thousand objects, none of them in a cycle: by default the collector looks at all of them time
+    and again, and at every module's. A look at everything that is kept takes a tenth of a second, in which all wait.
     """
     gc.collect()
     gc.freeze()
