@@ -3,8 +3,10 @@
     blobs/incoming/<pack>       being written; what a crash leaves there is removed at the next start
     blobs/ab/cd/<pack>          committed; <pack> begins with abcd
 
-A file gets its name only after its bytes are on the disk, and the name is on the disk before `commit` returns: fsync,
-rename, fsync of the directory. No path is made of anything a client sends.
+Its bytes and its name are on the disk before `commit` returns: rename, fsync, fsync of the directory. In this order a
+file system with a journal, where the fsync of a file writes out what happened to its name before, commits once for
+both. A crash in between leaves a pack that nothing names. Packs that follow each other lie in one folder, because each
+new folder has to be synced too. No path is made of anything a client sends.
 """
 
 from __future__ import annotations
@@ -29,6 +31,9 @@ MAPPED_PACKS = 64
 # Small writes are gathered, so that the system is asked once for each of these many bytes; larger ones are not copied.
 BUFFER = 1024 * 1024
 _WRITTEN_AT_ONCE = 64 * 1024
+
+# How many packs in a row begin with the same four digits.
+PACKS_IN_FOLDER = 256
 
 _PACK_NAME = re.compile(r"[0-9a-f]{32}")
 
@@ -61,6 +66,7 @@ class BlobsFolder:
         self._folder = folder
         self._new_name = new_name
         self._durable: set[Path] = set()  # the folders whose names are known to be on the disk
+        self._begin, self._left = "", 0
         self._maps: OrderedDict[str, mmap.mmap] = OrderedDict()
         with _disk_errors():
             (folder / "incoming").mkdir(parents=True, exist_ok=True)
@@ -69,10 +75,8 @@ class BlobsFolder:
             sync_folder(folder)
 
     async def new_pack(self) -> Pack:
-        name = self._new_name()
-        return await asyncio.to_thread(
-            FolderPack, name, self._folder / "incoming" / name, self._path(name), self._durable
-        )
+        name = self._next_name()
+        return FolderPack(name, self._folder / "incoming" / name, self._path(name), self._durable)
 
     async def read(self, address: Address) -> memoryview:
         mapped = self._maps.get(address.pack)
@@ -89,6 +93,13 @@ class BlobsFolder:
 
     async def close(self) -> None:
         self._maps.clear()
+
+    def _next_name(self) -> str:
+        name = self._new_name()
+        if not self._left:
+            self._begin, self._left = name[:4], PACKS_IN_FOLDER
+        self._left -= 1
+        return self._begin + name[4:]
 
     def _path(self, pack: str) -> Path:
         return self._folder / pack[:2] / pack[2:4] / pack
@@ -108,19 +119,22 @@ class BlobsFolder:
 
 
 class FolderPack:
-    """A pack that is a file of its own. Not for two tasks at once; one may discard it while a thread still writes."""
+    """A pack that is a file of its own, from its first write on.
+
+    Not for two tasks at once; one may discard it while a thread still writes.
+    """
 
     def __init__(self, name: str, temporary: Path, final: Path, durable: set[Path]) -> None:
         self.name = name
         self.size = 0
-        self._temporary = temporary
+        self._path = temporary
         self._final = final
         self._durable = durable
         self._buffer = bytearray()
         self._committed = False
+        self._closed = False
+        self._descriptor: int | None = None
         self._lock = RLock()  # no other file must get the descriptor between a look at it and its use
-        with _disk_errors():
-            self._descriptor: int | None = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         if len(data) < _WRITTEN_AT_ONCE and len(self._buffer) + len(data) < BUFFER:
@@ -178,13 +192,14 @@ class FolderPack:
         with self._lock, _disk_errors():
             self._write_out()
             descriptor = self._open_descriptor()
-            os.fsync(descriptor)
             self._make_folders()
-            os.rename(self._temporary, self._final)
+            os.rename(self._path, self._final)
+            self._path = self._final
+            os.fsync(descriptor)
             sync_folder(self._final.parent)
             os.close(descriptor)
             self._descriptor = None
-            self._committed = True
+            self._closed = self._committed = True
 
     def _make_folders(self) -> None:
         """Make the two folders above the pack; a new one is durable when its parent is synced.
@@ -200,12 +215,15 @@ class FolderPack:
 
     def _discard(self) -> None:
         with self._lock, _disk_errors():
+            self._closed = True
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
-                self._temporary.unlink(missing_ok=True)
+                self._path.unlink(missing_ok=True)
 
     def _open_descriptor(self) -> int:
-        if self._descriptor is None:
+        if self._closed:
             raise StorageFailed("the pack is closed")
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         return self._descriptor
