@@ -225,14 +225,32 @@ def _is_disk_error(error: BaseException | None) -> bool:
 
 def _commit_together(connection: Connection, batch: Sequence[_Waiting[Any]]) -> list[Any]:
     """Return each writer's result or error. Raises what fails the transaction as a whole; then nothing is written."""
+    run = _within_savepoint if len(batch) > 1 else _alone
     connection.execute("BEGIN IMMEDIATE")
     try:
-        outcomes = [_within_savepoint(connection, waiting.work) for waiting in batch]
-        connection.execute("COMMIT")
+        outcomes = [run(connection, waiting.work) for waiting in batch]
+        if connection.in_transaction:
+            connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
     return outcomes
+
+
+def _alone(connection: Connection, work: Callable[[Connection], Any]) -> Any:
+    """Return the result, or the error as a value, the transaction rolled back.
+
+    For a savepoint SQLite would keep every page as it was: of a store request more than it keeps in memory, so that
+    each would make a temporary file.
+    """
+    try:
+        with sqlite_errors():
+            return work(connection)
+    except Exception as error:
+        if not connection.in_transaction:  # a full or failing disk
+            raise
+        connection.execute("ROLLBACK")
+        return error
 
 
 def _within_savepoint(connection: Connection, work: Callable[[Connection], Any]) -> Any:
