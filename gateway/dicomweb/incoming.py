@@ -68,9 +68,8 @@ class Incoming:
         """Hand what could be read to the Store; return what became of each instance, in order."""
         stored: list[StoredInstance] = []
         if self.received:
-            await self.pack.commit()
             provenance = Provenance(who_asks(request.scope))
-            stored = await request.state["store"].store_instances(datastore_id, self.received, provenance)
+            stored = await request.state["store"].store_instances(datastore_id, self.received, provenance, self.pack)
         placed = zip(self.received, stored, strict=True)
         return [outcome or _outcome(*next(placed)) for outcome in self.outcomes]
 

@@ -303,6 +303,15 @@ class VersionLog(Protocol):
         and more than once; () chooses none.
         """
 
+    async def study_for_store(
+        self, datastore_id: str, study_instance_uid: str, arriving: Mapping[str, Collection[str]]
+    ) -> tuple[CurrentStudy, dict[str, dict[str, StoredObject]]]:
+        """Return a study as it is now, and the stored objects there are of arriving instances, by image set id and UID.
+
+        arriving: SOP Instance UIDs by Series Instance UID. Image sets of these series that are not deleted come with
+        the parts of the instances, and with their last part.
+        """
+
     async def study_of(self, datastore_id: str, image_set_id: str) -> str:
         """Return the Study Instance UID an image set has now. Raises NotFound."""
 

@@ -120,6 +120,13 @@ class SqliteLog:
             lambda connection: sqlite_versions.current_study(connection, datastore_id, study_instance_uid, choose)
         )
 
+    async def study_for_store(
+        self, datastore_id: str, study_instance_uid: str, arriving: Mapping[str, Collection[str]]
+    ) -> tuple[CurrentStudy, dict[str, dict[str, StoredObject]]]:
+        return await self.database.read(
+            lambda connection: sqlite_versions.study_for_store(connection, datastore_id, study_instance_uid, arriving)
+        )
+
     async def _study_now(self, datastore_id: str, study_instance_uid: str) -> StudyNow:
         return await self._studies.get(
             (datastore_id, study_instance_uid),

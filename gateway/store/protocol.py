@@ -458,9 +458,15 @@ class Store(Protocol):
         """Open a pack to put instances in, before `store_instances`."""
 
     async def store_instances(
-        self, datastore_id: str, received: Sequence[ReceivedInstance], provenance: Provenance
+        self,
+        datastore_id: str,
+        received: Sequence[ReceivedInstance],
+        provenance: Provenance,
+        pack: Pack | None = None,
     ) -> list[StoredInstance]:
-        """Place instances of a committed pack in image sets; one outcome for each, in their order.
+        """Place instances of committed packs in image sets; one outcome for each, in their order.
+
+        pack: one that is not committed yet; it is while the instances are placed, and before any version names it.
 
         Atomic for each study. The same SOP instance again is a new version of it; the same bytes again change nothing.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -178,6 +178,37 @@ def current_study(
     return CurrentStudy(
         study_instance_uid, study[1], tuple(_current_image_set(connection, row, choose) for row in rows)
     )
+
+
+def study_for_store(
+    connection: Connection, datastore_id: str, study_instance_uid: str, arriving: Mapping[str, Collection[str]]
+) -> tuple[CurrentStudy, dict[str, dict[str, StoredObject]]]:
+    def choose(version: ImageSetVersion) -> Collection[str]:
+        return arriving.get(version.series_instance_uid, ()) if version.state != "DELETED" else ()
+
+    study = current_study(connection, datastore_id, study_instance_uid, choose)
+    stored = {
+        image_set.image_set_id: _objects_in_parts(connection, image_set, choose(image_set.properties))
+        for image_set in study.image_sets
+        if image_set.parts
+    }
+    return study, stored
+
+
+def _objects_in_parts(
+    connection: Connection, image_set: CurrentImageSet, instances: Collection[str]
+) -> dict[str, StoredObject]:
+    """Return the stored objects of those instances that are in the parts read."""
+    numbers = {
+        uid: number
+        for part in image_set.parts.values()
+        for uid, number in unpack_index(part.index).items()
+        if uid in instances
+    }
+    if not numbers:
+        return {}
+    key, _ = _image_set_key(connection, image_set.properties.datastore_id, image_set.image_set_id)
+    return {uid: _object(connection, key, number) for uid, number in numbers.items()}
 
 
 class StudyNow(NamedTuple):

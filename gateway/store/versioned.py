@@ -175,7 +175,28 @@ class VersionedStore:
         return await self._blobs.new_pack()
 
     async def store_instances(
-        self, datastore_id: str, received: Sequence[ReceivedInstance], provenance: Provenance
+        self,
+        datastore_id: str,
+        received: Sequence[ReceivedInstance],
+        provenance: Provenance,
+        pack: Pack | None = None,
+    ) -> list[StoredInstance]:
+        if pack is None:
+            return await self._store_instances(datastore_id, received, provenance, None)
+        committed = asyncio.create_task(pack.commit())
+        try:
+            outcomes = await self._store_instances(datastore_id, received, provenance, committed)
+            await committed
+        finally:
+            await asyncio.wait([committed])
+        return outcomes
+
+    async def _store_instances(
+        self,
+        datastore_id: str,
+        received: Sequence[ReceivedInstance],
+        provenance: Provenance,
+        committed: asyncio.Task[None] | None,
     ) -> list[StoredInstance]:
         outcomes: dict[int, StoredInstance] = {}
         studies: dict[str, list[Arrival]] = {}
@@ -188,7 +209,10 @@ class VersionedStore:
                 studies.setdefault(identity.study_instance_uid, []).append(Arrival(place, identity, instance))
         for study_instance_uid, arrivals in studies.items():
             try:
-                outcomes.update(await self._store_study(datastore_id, study_instance_uid, arrivals, provenance))
+                occasion = Occasion(self._clock(), "store", provenance)
+                outcomes.update(
+                    await self._store_study(datastore_id, study_instance_uid, arrivals, occasion, committed)
+                )
             except (StorageFull, StorageFailed, StudyChanged) as error:
                 if not any(outcome.error is None for outcome in outcomes.values()):
                     raise
@@ -197,35 +221,33 @@ class VersionedStore:
         return [outcomes[place] for place in range(len(received))]
 
     async def _store_study(
-        self, datastore_id: str, study_instance_uid: str, arrivals: Sequence[Arrival], provenance: Provenance
+        self,
+        datastore_id: str,
+        study_instance_uid: str,
+        arrivals: Sequence[Arrival],
+        occasion: Occasion,
+        committed: asyncio.Task[None] | None,
     ) -> dict[int, StoredInstance]:
-        occasion = Occasion(self._clock(), "store", provenance)
         async with self._lock(datastore_id, study_instance_uid):
             for _ in range(TRIES):
                 try:
-                    return await self._try_to_store(datastore_id, study_instance_uid, arrivals, occasion)
+                    return await self._try_to_store(datastore_id, study_instance_uid, arrivals, occasion, committed)
                 except StudyChanged as error:
                     conflict = error
             raise conflict
 
     async def _try_to_store(
-        self, datastore_id: str, study_instance_uid: str, arrivals: Sequence[Arrival], occasion: Occasion
+        self,
+        datastore_id: str,
+        study_instance_uid: str,
+        arrivals: Sequence[Arrival],
+        occasion: Occasion,
+        committed: asyncio.Task[None] | None,
     ) -> dict[int, StoredInstance]:
         arriving: dict[str, set[str]] = {}
         for arrival in arrivals:
             arriving.setdefault(arrival.identity.series_instance_uid, set()).add(arrival.identity.sop_instance_uid)
-
-        def choose(image_set: ImageSetVersion) -> Collection[str]:
-            return arriving.get(image_set.series_instance_uid, ()) if image_set.state != "DELETED" else ()
-
-        study = await self._log.current_study(datastore_id, study_instance_uid, choose)
-        stored = {
-            image_set.image_set_id: await self._log.objects(
-                datastore_id, image_set.image_set_id, None, choose(image_set.properties)
-            )
-            for image_set in study.image_sets
-            if choose(image_set.properties)
-        }
+        study, stored = await self._log.study_for_store(datastore_id, study_instance_uid, arriving)
         placing = Placing(study, stored, occasion, self._new_id)
 
         def place() -> tuple[dict[int, StoredInstance], Append | None]:
@@ -234,6 +256,8 @@ class VersionedStore:
 
         outcomes, append = await asyncio.to_thread(place)
         if append is not None:
+            if committed is not None:
+                await asyncio.shield(committed)  # before any row says what lies in the pack
             await self._log.append(append)
         return outcomes
 

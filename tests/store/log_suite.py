@@ -283,6 +283,19 @@ class LogTests:
         assert [(one.next_part, one.next_object, one.modality) for one in study.image_sets] == [(200, 1001, "CT")] * 2
         assert await log.study_of(DATASTORE, A) == STUDY
 
+    async def test_a_study_is_read_for_a_store_with_what_is_stored(self, log: VersionLog) -> None:
+        """The objects of arriving instances and the last part, of the series they arrive in, if it is not deleted."""
+        objects = {n: StoredObject(Address("0f" * 16, n, 10), f"{n:064x}") for n in range(1, 201)}
+        await log.append(append_of(new_version(A, 1, count=200, objects=objects), new_version(B, 1, state="DELETED")))
+
+        study, stored = await log.study_for_store(DATASTORE, STUDY, {"1.2.3.1": {"1.2", "9.9"}})
+        elsewhere, nothing = await log.study_for_store(DATASTORE, STUDY, {"7.7": {"1.2"}})
+
+        assert [list(image_set.parts) for image_set in study.image_sets] == [[0, 3], []]
+        assert stored == {A: {"1.2": objects[2]}}
+        assert [list(image_set.parts) for image_set in elsewhere.image_sets] == [[], []]
+        assert nothing == {}
+
     async def test_an_image_set_moves_between_studies(self, log: VersionLog) -> None:
         """One append takes it out of the one and into the other; its history says which study it was in."""
         await log.append(append_of(new_version(A, 1), new_version(B, 1)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gateway.dicom.dataset import BulkData, Dataset, Element, in_tag_order
 from gateway.dicom.dictionary import entry_named
 from gateway.dicom.part10 import read_part10
-from gateway.store.blobs import Address
+from gateway.store.blobs import Address, Pack
 from gateway.store.protocol import Provenance, ReceivedInstance, Store, StoredInstance
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -79,6 +79,13 @@ def with_bulk(one: Sent, value: bytes) -> Sent:
 
 async def received(store: Store, instances: Sequence[Sent]) -> list[ReceivedInstance]:
     """Write instances into a pack, commit it, and return them as the store takes them."""
+    pack, written = await written_to_pack(store, instances)
+    await pack.commit()
+    return written
+
+
+async def written_to_pack(store: Store, instances: Sequence[Sent]) -> tuple[Pack, list[ReceivedInstance]]:
+    """Return a pack with instances, not committed, and the instances as the store takes them."""
     pack = await store.new_pack()
     addresses = []
     for one in instances:
@@ -89,8 +96,7 @@ async def received(store: Store, instances: Sequence[Sent]) -> list[ReceivedInst
             bulk[uri] = (pack.size, len(value))
             await pack.write(value)
         addresses.append(((start, len(one.body)), bulk))
-    await pack.commit()
-    return [
+    return pack, [
         ReceivedInstance(
             one.dataset,
             Address(pack.name, *place),

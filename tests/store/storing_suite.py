@@ -10,9 +10,11 @@ from gateway.errors import (
     InvalidRequest,
     InvalidUid,
     NotFound,
+    StorageFailed,
 )
 from gateway.metadata.image_set import Delete
 from gateway.store.protocol import (
+    Provenance,
     Store,
 )
 from tests.store.edits import (
@@ -23,7 +25,7 @@ from tests.store.edits import (
     query,
     value,
 )
-from tests.store.received import STUDY, sent, store_sent, with_bulk
+from tests.store.received import STUDY, sent, store_sent, with_bulk, written_to_pack
 
 
 class StoringTests:
@@ -168,6 +170,21 @@ class StoringTests:
         metadata = await store.metadata(datastore_id, outcomes[0].image_set_id)
         kept = [uid for uid, one in metadata.instances.items() if "OriginalAttributesSequence" in one["DICOM"]]
         assert kept == ["1.2.2", "1.2.4"]
+
+    async def test_a_pack_is_committed_before_a_version_names_it(self, store: Store, datastore_id: str) -> None:
+        """What is stored can be read; of a pack that cannot be committed nothing is stored."""
+        pack, [instance] = await written_to_pack(store, [sent("1.2.1")])
+        lost, lost_instances = await written_to_pack(store, [sent("1.2.2")])
+        await lost.discard()
+
+        await store.store_instances(datastore_id, [instance], Provenance("tester"), pack)
+        with pytest.raises(StorageFailed):
+            await store.store_instances(datastore_id, lost_instances, Provenance("tester"), lost)
+
+        assert await store.read(instance.address) == sent("1.2.1").body
+        assert [one.sop_instance_uid for one in (await store.search(datastore_id, query("Instance"))).matches] == [
+            "1.2.1"
+        ]
 
     async def test_one_refused_instance_does_not_stop_the_others(self, store: Store, datastore_id: str) -> None:
         """Outcomes come in the order of the instances, each with its own error."""
