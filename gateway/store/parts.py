@@ -124,6 +124,10 @@ def _deflate(text: bytes) -> bytes:
     return bytes(compressor.compress(text) + compressor.flush(isal_zlib.Z_FULL_FLUSH))
 
 
+# Between any two parts of a document.
+_COMMA = _deflate(b",")
+
+
 def _inflate(piece: bytes) -> bytes:
     try:
         return bytes(isal_zlib.decompressobj(-15).decompress(piece))
@@ -277,10 +281,12 @@ def join_gzip(datastore_id: str, image_set_id: str, head: Head, parts: Sequence[
     pieces = [b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"]  # RFC 1952 2.3: deflate, no flags, no time, system unknown
     checksum, length = 0, 0
     for text, part in _texts(before, parts, after):
-        pieces.append(part.body if part else _deflate(text))
-        crc32, size = (part.crc32, part.raw_length) if part else (isal_zlib.crc32(text), len(text))
-        checksum = isal_zlib.crc32_combine(checksum, crc32, size)
-        length += size
+        pieces.append(part.body if part else _COMMA if text == b"," else _deflate(text))
+        if part:
+            checksum = isal_zlib.crc32_combine(checksum, part.crc32, part.raw_length)
+        else:
+            checksum = isal_zlib.crc32(text, checksum)
+        length += part.raw_length if part else len(text)
     pieces.append(b"\x03\x00")  # RFC 1951 3.2.3: a last block, empty
     pieces.append(struct.pack("<II", checksum, length & 0xFFFFFFFF))
     return b"".join(pieces)

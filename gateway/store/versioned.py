@@ -28,6 +28,7 @@ from gateway.store.frames import FrameKeeper
 from gateway.store.import_log import ImportLog
 from gateway.store.importing import Arrival, Placing, refused
 from gateway.store.instance_files import OLDER_HEADS, all_as_received, digested, instance_files
+from gateway.store.kept import Kept
 from gateway.store.log import Append, CurrentStudy, StoredVersion, StudyChanged, VersionLog
 from gateway.store.log_sqlite import open_log
 from gateway.store.parts import instances_by_uid, instances_of, join_gzip, unpack_head
@@ -60,6 +61,10 @@ from gateway.store.versioned_search import Collector, dicom_tags, plan
 # How often an append is tried again because somebody else changed the study meanwhile. In one process that happens
 # only where an image set moves into another study: the rest wait for each other.
 TRIES = 8
+
+
+# Bytes of metadata documents kept, each as it is sent: of a series of 500 instances some 300 KB.
+KEPT_DOCUMENTS = 16 * 1024 * 1024
 
 
 def _now() -> datetime:
@@ -119,6 +124,7 @@ class VersionedStore:
         self._new_id = new_id
         self._released = released
         self._frames = FrameKeeper(log, blobs)
+        self._documents: Kept[tuple[str, str, int], bytes] = Kept(KEPT_DOCUMENTS, len)
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     # -- data stores
@@ -331,8 +337,13 @@ class VersionedStore:
 
     async def metadata_gzip(self, datastore_id: str, image_set_id: str, version: int | None = None) -> bytes:
         stored = await self._read(datastore_id, image_set_id, version, ())
-        parts = await self._frames.parts(stored)
-        return join_gzip(datastore_id, image_set_id, unpack_head(stored.head), parts)
+        key = datastore_id, image_set_id, stored.properties.version
+        document = self._documents.peek(key)
+        if document is None:
+            parts = await self._frames.parts(stored)
+            document = join_gzip(datastore_id, image_set_id, unpack_head(stored.head), parts)
+            self._documents.put(key, document)
+        return document
 
     async def image_frame(self, datastore_id: str, image_set_id: str, image_frame_id: str) -> ImageFrame:
         return await self._frames.frame(datastore_id, image_set_id, image_frame_id)

@@ -15,7 +15,7 @@ from gateway.errors import (
     TooLarge,
 )
 from gateway.metadata.document import to_document
-from gateway.metadata.image_set import Delete
+from gateway.metadata.image_set import Delete, Revert
 from gateway.store.protocol import (
     ImageSetSearch,
     Provenance,
@@ -125,6 +125,34 @@ class ReadingTests:
             metadata = await store.metadata(datastore_id, image_set, version)
             assert json.loads(gzip.decompress(body)) == to_document(datastore_id, image_set, metadata)
             assert len(metadata.instances) == count
+
+    async def test_a_document_is_its_versions_whatever_was_asked_for_before(
+        self, store: Store, datastore_id: str
+    ) -> None:
+        """Asked for after each change, and then all of them again: each is the metadata of its version."""
+        image_set = await one_image_set(store, datastore_id, 70)
+        changes = [patient(PatientName="Roe"), instance("1.2.70", InstanceNumber="7"), Revert(1)]
+        for version, change in enumerate(changes, 1):
+            await store.metadata_gzip(datastore_id, image_set)
+            await store.edit(edit_of(datastore_id, (image_set, version, change)))
+        await store_sent(store, datastore_id, [sent("1.2.3", InstanceNumber="8"), sent("1.2.71")])
+
+        for version in (None, 5, 4, 3, 2, 1, None):
+            found = json.loads(gzip.decompress(await store.metadata_gzip(datastore_id, image_set, version)))
+            metadata = await store.metadata(datastore_id, image_set, version)
+            assert found == to_document(datastore_id, image_set, metadata), version
+
+    async def test_a_document_that_was_asked_for_is_gone_with_its_image_set(
+        self, store: Store, datastore_id: str
+    ) -> None:
+        """The latest version is; the one before is still there."""
+        image_set = await one_image_set(store, datastore_id)
+        before = await store.metadata_gzip(datastore_id, image_set)
+        await store.edit(edit_of(datastore_id, (image_set, 1, Delete())))
+
+        with pytest.raises(Gone):
+            await store.metadata_gzip(datastore_id, image_set)
+        assert await store.metadata_gzip(datastore_id, image_set, 1) == before
 
     async def test_the_parts_of_a_version_are_its_metadata(self, store: Store, datastore_id: str) -> None:
         """In document order; an edit of one instance gives its part another number, and leaves the others theirs."""
