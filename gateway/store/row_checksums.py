@@ -1,8 +1,8 @@
 """A checksum in every row whose content nothing else in the database repeats.
 
-SQLite's integrity check sees a damaged tree and not a damaged value. A part has a checksum of its own, a stored
-instance its SHA-256, and what searches go by can be made again from the heads; the rest is here: who edited what and
-when, heads and manifests, kept answers, jobs. A table takes part by having a column `checksum`; the writer's triggers
+SQLite's integrity check sees a damaged tree and not a damaged value. What searches go by can be made again from the
+heads, and the slots from the parts; the rest is here: who edited what and when, heads and manifests, where bytes lie,
+kept answers, jobs. A table takes part by having a column `checksum`; the writer's triggers
 fill it in, so that no statement can forget it.
 """
 
