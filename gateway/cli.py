@@ -78,7 +78,17 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"dicomweb-gateway {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_serve, add_import, add_translate, add_history, add_diff, add_revert, add_verify, add_demo):
+    for add in (
+        add_serve,
+        add_import,
+        add_translate,
+        add_history,
+        add_diff,
+        add_revert,
+        add_verify,
+        add_backup,
+        add_demo,
+    ):
         add(commands)
     return top
 
@@ -285,11 +295,34 @@ def run_verify(options: argparse.Namespace) -> int:
     from gateway.commands.verify import verify_folder
 
     folder = load_settings(os.environ, {"data": options.data}).data
+    return with_input(lambda: verify_folder(folder, options.level, as_json=options.json))
+
+
+def with_input(run: Callable[[], int]) -> int:
+    """Return what a command returns, 66 where the folder it is to read is none."""
     try:
-        return verify_folder(folder, options.level, as_json=options.json)
+        return run()
     except errors.NotFound as error:
         complain(str(error))
         return 66
+
+
+def add_backup(commands: Commands) -> None:
+    command = commands.add_parser("backup", help="copy a data folder, also while a gateway serves it")
+    command.add_argument("target", metavar="COPY", type=Path, help="a folder that is empty or not there yet")
+    command.add_argument("--data", metavar="FOLDER", help="the data folder, by default that of the settings")
+    command.add_argument(
+        "--previous", metavar="COPY", type=Path, help="an earlier copy: packs that it has are linked and not copied"
+    )
+    command.add_argument("--json", action="store_true", help="write JSON")
+    command.set_defaults(run=run_backup)
+
+
+def run_backup(options: argparse.Namespace) -> int:
+    from gateway.commands.backup import backup_folder
+
+    folder = load_settings(os.environ, {"data": options.data}).data
+    return with_input(lambda: backup_folder(folder, options.target, options.previous, as_json=options.json))
 
 
 def add_demo(commands: Commands) -> None:

@@ -1,0 +1,168 @@
+"""A copy of a data folder, made while a gateway serves it or while none does: what `gateway backup` does.
+
+The database comes first, by SQLite's own backup from one read transaction, and then the packs that this copy names:
+each was durable before the database named it, and none ever changes. Until all is on the disk the copy has no
+`gateway.db`, so that half a copy is no data folder.
+
+The connection is read-only. SQLite before 3.51.3 can damage a write-ahead log that two connections write or checkpoint
+at the same time (sqlite.org/wal.html#walresetbug); a connection that can do neither, in whatever process, is none of
+the two, and leaves the log alone when it closes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.errors import AlreadyServed, NotEmpty, NotFound, StorageFailed, StorageFull
+from gateway.store.blobs_folder import sync_folder
+from gateway.store.data_folder import FolderLock
+from gateway.store.sqlite_database import Connection, sqlite_errors
+
+_DATABASE = "gateway.db"
+_UNFINISHED = "unfinished.db"
+
+
+@dataclass(slots=True)
+class BackedUp:
+    """What was copied. linked: packs that are the same files as in the backup before. missing: packs that the database
+    names and that are not there: the folder is damaged, and the copy with it."""
+
+    packs: int = 0
+    linked: int = 0
+    bytes_copied: int = 0
+    missing: list[str] = field(default_factory=list)
+
+
+def backup(folder: Path, target: Path, previous: Path | None = None) -> BackedUp:
+    """Copy a data folder into a new one. Packs that `previous`, an earlier copy, has are linked and not copied.
+
+    What was acknowledged before the call is in the copy, and every version in it is whole. Raises NotFound where there
+    is no data folder, NotEmpty where the target holds something, StorageFull and StorageFailed; then the target holds
+    no data folder.
+    """
+    for source in filter(None, (folder, previous)):
+        if not (source / _DATABASE).is_file():
+            raise NotFound("data folder", str(source))
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise NotEmpty(f"{target} is not empty: take a new folder for each backup")
+    with _held(folder), _held(previous), _disk_errors(target):
+        lock = FolderLock(target)
+        try:
+            return _copy(folder, target, previous)
+        except BaseException:
+            with suppress(OSError):
+                _take_back(target)
+            raise
+        finally:
+            lock.release()
+
+
+@contextmanager
+def _held(folder: Path | None) -> Iterator[None]:
+    """Keep gateways away from a folder that none serves. One that serves it already is no hindrance."""
+    lock = None
+    if folder is not None:
+        with suppress(AlreadyServed):
+            lock = FolderLock(folder)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+@contextmanager
+def _disk_errors(target: Path) -> Iterator[None]:
+    """Translate what a disk says into our errors."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull(f"no room left on the disk of {target}") from error
+        raise StorageFailed(f"the backup to {target} failed: {os.strerror(error.errno or errno.EIO)}") from error
+
+
+def _copy(folder: Path, target: Path, previous: Path | None) -> BackedUp:
+    done = BackedUp()
+    names = _copy_database(folder / _DATABASE, target / _UNFINISHED)
+    for name in names:
+        _copy_pack(name, folder, target, previous, done)
+    (target / "blobs").mkdir(exist_ok=True)
+    for path, _, _ in os.walk(target / "blobs", topdown=False):
+        sync_folder(Path(path))
+    os.rename(target / _UNFINISHED, target / _DATABASE)
+    sync_folder(target)
+    return done
+
+
+def _copy_database(source: Path, target: Path) -> list[str]:
+    """Copy a database as it is now; return the packs that the copy names."""
+    with (
+        sqlite_errors(),
+        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as reading,
+        closing(sqlite3.connect(target, isolation_level=None)) as copy,
+    ):
+        copy.execute("PRAGMA synchronous=FULL")
+        reading.backup(copy)  # all pages in one step, which is one read transaction
+        # Ends the copy's own write-ahead log, if it has one: a data folder at rest is one file.
+        copy.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return _named_packs(copy)
+
+
+def _named_packs(connection: Connection) -> list[str]:
+    """Return the packs that a database names, whatever its schema."""
+    tables = connection.execute(
+        "SELECT sqlite_master.name FROM sqlite_master, pragma_table_info(sqlite_master.name) AS of_table"
+        " WHERE sqlite_master.type = 'table' AND of_table.name = 'pack'"
+    ).fetchall()
+    every = " UNION ".join(f"SELECT lower(hex(pack)) FROM {table} WHERE pack IS NOT NULL" for (table,) in tables)
+    return [name for (name,) in connection.execute(f"{every} ORDER BY 1")] if tables else []
+
+
+def _copy_pack(name: str, folder: Path, target: Path, previous: Path | None, done: BackedUp) -> None:
+    place = Path("blobs", name[:2], name[2:4], name)
+    made = target / place
+    made.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        size = (folder / place).stat().st_size
+    except FileNotFoundError:
+        done.missing.append(name)
+        return
+    done.packs += 1
+    if previous is not None and _link(previous / place, made, size):
+        done.linked += 1
+        return
+    shutil.copyfile(folder / place, made)
+    made.chmod(0o640)
+    descriptor = os.open(made, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    done.bytes_copied += size
+
+
+def _link(before: Path, made: Path, size: int) -> bool:
+    """Link a pack to that of an earlier copy; return whether that could be done."""
+    try:
+        if before.stat().st_size != size:
+            return False
+        os.link(before, made)
+    except OSError:  # it is not there, or on another file system
+        return False
+    return True
+
+
+def _take_back(target: Path) -> None:
+    """Remove what was made of a copy that failed."""
+    for path in target.glob(f"{_UNFINISHED}*"):
+        path.unlink()
+    shutil.rmtree(target / "blobs", ignore_errors=True)
+    (target / "lock").unlink(missing_ok=True)
