@@ -208,7 +208,8 @@ def _objects_in_parts(
     if not numbers:
         return {}
     key, _ = _image_set_key(connection, image_set.properties.datastore_id, image_set.image_set_id)
-    return {uid: _object(connection, key, number) for uid, number in numbers.items()}
+    found = _objects(connection, key, list(numbers.values()))
+    return {uid: found[number] for uid, number in numbers.items()}
 
 
 class StudyNow(NamedTuple):
