@@ -13,17 +13,24 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from gateway.dicom.part10 import EXPLICIT_VR_LITTLE_ENDIAN
-from gateway.dicomweb.instance_pixels import InstancePixels, check_numbers, computed, frame_list, instance_pixels
+from gateway.dicomweb.instance_pixels import (
+    StoredPixels,
+    check_numbers,
+    computed,
+    frame_list,
+    not_acceptable,
+    stored_pixels,
+)
 from gateway.dicomweb.locate import locate
 from gateway.dicomweb.media_types import FRAMES
 from gateway.dicomweb.negotiation import OCTETS, Choice, Offer, negotiate
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.responses import Part, Validators, multipart_response, not_modified, pieces
-from gateway.dicomweb.wado_syntax import ANY, stored_syntax
+from gateway.dicomweb.wado_syntax import ANY
 from gateway.errors import NotAcceptable
 from gateway.pixels.frames import Frames, frame_numbers
 from gateway.pixels.transcode import TranscodedFrame, transcode_frame
-from gateway.pixels.transfer_syntaxes import TRANSFER_SYNTAXES, TransferSyntax, syntaxes_of, transfer_syntax
+from gateway.pixels.transfer_syntaxes import TRANSFER_SYNTAXES, TransferSyntax, syntaxes_of
 from gateway.state import State
 
 # A version never changes, so whoever names one need not ask again. The latest one can: an edit leaves its pixels alone,
@@ -46,26 +53,26 @@ async def retrieve_pixel_data(request: Request[State]) -> Response:
 
 async def _answer(request: Request[State], numbers: Sequence[int]) -> Response:
     """Return the frames of these numbers, all for none."""
-    pixels = await instance_pixels(await locate(request))
-    stored = transfer_syntax(stored_syntax(pixels.metadata.instances[pixels.uid]))
-    choices = negotiate(request, _offers(stored, single=len(numbers) == 1))
+    pixels = await stored_pixels(await locate(request))
+    frames = pixels.frames
+    choices = negotiate(request, _offers(frames.transfer_syntax, single=len(numbers) == 1))
     validators = _validators(request, pixels, numbers)
     caching = {"Cache-Control": REVALIDATED if pixels.located.version is None else IMMUTABLE}
     if unchanged := not_modified(request, validators):
         unchanged.headers.update(caching)
         return unchanged
-    frames = await pixels.as_stored()
     numbers = numbers or frame_numbers(frames)
     check_numbers(frames, numbers)
     choice, first = await _first(choices, frames, numbers[0])
     headers = validators.headers | caching
     if choice.multipart:
-        return await multipart_response(_parts(frames, numbers, choice, first), choice.name, headers)
+        sizes = [({"Content-Type": _content_type(choice, first)}, len(first.data))] if len(numbers) == 1 else None
+        return await multipart_response(_parts(frames, numbers, choice, first), choice.name, headers, sizes)
     headers |= {"Content-Type": _content_type(choice, first), "Content-Length": str(len(first.data))}
     return StreamingResponse(pieces([first.data]), 200, headers)
 
 
-def _validators(request: Request[State], pixels: InstancePixels, numbers: Sequence[int]) -> Validators:
+def _validators(request: Request[State], pixels: StoredPixels, numbers: Sequence[int]) -> Validators:
     """Return an entity tag of the stored file, the frames and what was accepted: each has bytes of its own."""
     accepted = [*request.query_params.getlist("accept"), *request.headers.getlist("accept")]
     asked = repr((pixels.stored.sha256, list(numbers), accepted))
@@ -85,10 +92,18 @@ async def _first(choices: Sequence[Choice], frames: Frames, number: int) -> tupl
     for choice in choices:
         for uid in frame_syntaxes(choice, frames.transfer_syntax):
             try:
-                return choice.offer, await computed(transcode_frame, frames, number, uid)
+                return choice.offer, await _made(frames, number, uid)
             except NotAcceptable as error:
                 reason = error
     raise reason
+
+
+async def _made(frames: Frames, number: int, uid: str) -> TranscodedFrame:
+    """Return a frame in a transfer syntax: on a thread only where that takes longer than going there."""
+    if uid == frames.transfer_syntax.uid and frames.at_hand:
+        with not_acceptable():
+            return transcode_frame(frames, number, uid)
+    return await computed(transcode_frame, frames, number, uid)
 
 
 def frame_syntaxes(choice: Choice, stored: TransferSyntax) -> list[str]:
@@ -118,7 +133,7 @@ def _lossless(syntaxes: Iterable[TransferSyntax]) -> list[str]:
 async def _parts(frames: Frames, numbers: Sequence[int], offer: Offer, first: TranscodedFrame) -> AsyncIterator[Part]:
     uid = first.transfer_syntax.uid
     for at, number in enumerate(numbers):
-        frame = first if at == 0 else await computed(transcode_frame, frames, number, uid)
+        frame = first if at == 0 else await _made(frames, number, uid)
         yield {"Content-Type": _content_type(offer, frame)}, [frame.data]
 
 

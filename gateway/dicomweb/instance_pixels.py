@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 from gateway.dicom.dataset import BulkData, Dataset
 from gateway.dicom.part10 import Span, read_part10
@@ -18,8 +20,10 @@ from gateway.dicomweb.wado_instances import bulk_reader
 from gateway.dicomweb.wado_metadata import dataset_of
 from gateway.errors import InvalidPart10, NotAcceptable, NotFound, TooLarge
 from gateway.metadata.image_set import ImageSetMetadata
-from gateway.pixels.frames import Frames, read_frames
-from gateway.store.protocol import Member, StoredObject
+from gateway.pixels.frames import Frames
+from gateway.pixels.stored_frames import read_stored_frames
+from gateway.store.kept import Kept
+from gateway.store.protocol import Member, Store, StoredObject
 
 _P = ParamSpec("_P")
 _Made = TypeVar("_Made")
@@ -38,10 +42,6 @@ class InstancePixels:
     metadata: ImageSetMetadata
     stored: StoredObject
 
-    async def as_stored(self) -> Frames:
-        """Return the frames that were received. Raises NotAcceptable for an instance without readable pixels."""
-        return await computed(read_frames, await self._file())
-
     async def as_edited(self) -> Frames:
         """Return the same frames under the attributes as they are now. Raises NotAcceptable."""
         read_bulk = bulk_reader(self.located.store, self.located.datastore_id, self.member.image_set_id)
@@ -50,6 +50,43 @@ class InstancePixels:
 
     async def _file(self) -> memoryview:
         return await self.located.store.read(self.stored.address)
+
+
+# Frames of the files asked for last, without the rest of these. Each holds a pack mapped, hence the weight, at which
+# there are 64; a slide of a hundred thousand frames has 24 bytes for each.
+_KEPT = 16 * 1024 * 1024
+_STORED: WeakKeyDictionary[Store, Kept[str, Frames]] = WeakKeyDictionary()
+
+
+def _weight(frames: Frames) -> int:
+    return _KEPT // 64 + 24 * frames.count
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPixels:
+    """An instance in one version, and its frames as they were received."""
+
+    located: Located
+    stored: StoredObject
+    frames: Frames
+
+
+async def stored_pixels(located: Located) -> StoredPixels:
+    """Return the pixels of the instance that was located as they are stored, whatever was edited since.
+
+    Raises NotFound, NotAcceptable for an instance without readable pixels.
+    """
+    store, uid, [member] = located.store, located.target.instance, located.members
+    objects = await store.objects(located.datastore_id, member.image_set_id, member.version, [uid])
+    if uid not in objects:
+        raise NotFound("instance", uid)
+    stored = objects[uid]
+
+    async def read() -> Frames:
+        return await computed(read_stored_frames, await store.read(stored.address))
+
+    kept = _STORED.setdefault(store, Kept(_KEPT, _weight))
+    return StoredPixels(located, stored, await kept.get(stored.sha256, read))
 
 
 async def opened(located: Located, member: Member, uid: str, metadata: ImageSetMetadata) -> InstancePixels:
@@ -73,8 +110,15 @@ async def computed(function: Callable[_P, _Made], *args: _P.args, **kwargs: _P.k
     def call() -> _Made:
         return function(*args, **kwargs)
 
-    try:
+    with not_acceptable():
         return await asyncio.get_running_loop().run_in_executor(_THREADS, call)
+
+
+@contextmanager
+def not_acceptable() -> Iterator[None]:
+    """Turn what is wrong with stored pixels into NotAcceptable."""
+    try:
+        yield
     except (InvalidPart10, TooLarge) as error:
         raise NotAcceptable(str(error)) from error
     except NotFound as error:

@@ -166,12 +166,15 @@ async def multipart_response(
     sizes: header fields and size of every part, where they are known before the parts are made.
     """
     boundary = new_boundary()
-    body = await begun(multipart_body(parts, boundary))
+    body = multipart_body(parts, boundary)
     headers = {**headers, "Content-Type": f'{MULTIPART}; type="{media_type}"; boundary={boundary}'}
     if sizes:
         heads = sum(len(part_head(boundary, fields, first=False)) + size for fields, size in sizes)
-        headers["Content-Length"] = str(heads - len("\r\n") + len(closing(boundary)))
-    return StreamingResponse(body, 200, headers)
+        length = heads - len("\r\n") + len(closing(boundary))
+        if length <= _CHUNK:  # a stream would take two tasks more to send
+            return Response(b"".join([chunk async for chunk in body]), 200, headers)
+        headers["Content-Length"] = str(length)
+    return StreamingResponse(await begun(body), 200, headers)
 
 
 async def begun(made: AsyncIterator[_Made]) -> AsyncIterator[_Made]:

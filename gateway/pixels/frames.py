@@ -6,8 +6,8 @@ table, by the rule that every frame has at least one, or by what a codestream be
 
 from __future__ import annotations
 
+from array import array
 from functools import cached_property
-from itertools import pairwise
 from struct import Struct
 
 import numpy as np
@@ -16,7 +16,7 @@ from gateway.dicom.dataset import BulkData, Dataset, Tag
 from gateway.dicom.encoding import swapped
 from gateway.dicom.part10 import EXPLICIT_VR_BIG_ENDIAN, Buffer, Part10, PixelData, Span, read_part10
 from gateway.errors import InvalidPart10, NotFound
-from gateway.pixels.description import PixelDescription, pixel_description
+from gateway.pixels.description import Array, PixelDescription, pixel_description
 from gateway.pixels.transfer_syntaxes import GE_PRIVATE_BIG_ENDIAN_PIXELS, TransferSyntax, transfer_syntax
 
 _EXTENDED_OFFSET_TABLE = "7FE00001"
@@ -78,6 +78,11 @@ class Frames:
     def count(self) -> int:
         """How many frames there are. Video is one stream, and so one frame, whatever Number of Frames says."""
         return 1 if self.transfer_syntax.is_video else self.description.number_of_frames
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether a frame as it is stored is found without looking through the value first."""
+        return not self.encapsulated or "_runs" in self.__dict__
 
     def frame(self, number: int) -> memoryview:
         """Return a frame's bytes as they are stored, without the padding that the format allows us to know of.
@@ -141,97 +146,114 @@ class Frames:
     # --- Encapsulated -------------------------------------------------------------------------------------------------
 
     def _encapsulated(self, number: int) -> memoryview:
-        first, last = self._runs[number - 1]
+        first, last = int(self._runs[number - 1]), int(self._runs[number])
         if last - first > 1:
-            return memoryview(b"".join(self._fragments[first:last]))
-        lengths = self._lengths
-        return self._fragments[first][: lengths[number - 1]] if lengths else self._fragments[first]
+            return memoryview(b"".join(map(self._fragment, range(first, last))))
+        fragment = self._fragment(first)
+        return fragment[: int(self._lengths[number - 1])] if len(self._lengths) else fragment
 
     @cached_property
-    def _items(self) -> list[tuple[int, memoryview]]:
-        """The items of the value: where each starts, and its bytes. The first is the Basic Offset Table."""
-        items, position, value = [], 0, self.value
-        while position + 8 <= len(value):
-            tag, length = _ITEM_HEADER.unpack_from(value, position)
-            if tag != _ITEM_NUMBER or position + 8 + length > len(value):
+    def _items(self) -> tuple[Array, Array]:
+        """The items of the value: where each starts, and how many bytes it has. The first is the Basic Offset Table.
+
+        Numbers in arrays: there are a hundred thousand in a slide.
+        """
+        value, position = self.value, 0
+        positions, lengths = array("Q"), array("Q")
+        unpack, end = _ITEM_HEADER.unpack_from, len(value)
+        while position + 8 <= end:
+            tag, length = unpack(value, position)
+            if tag != _ITEM_NUMBER or position + 8 + length > end:
                 raise InvalidPart10("Pixel Data have something else than items")
-            items.append((position, value[position + 8 : position + 8 + length]))
+            positions.append(position)
+            lengths.append(length)
             position += 8 + length
-        if len(items) < 2:
+        if len(positions) < 2:
             raise InvalidPart10("Pixel Data have no fragments")
-        return items
+        return np.frombuffer(positions, "u8"), np.frombuffer(lengths, "u8")
+
+    @property
+    def _fragment_count(self) -> int:
+        return len(self._items[0]) - 1
+
+    def _fragment(self, index: int) -> memoryview:
+        positions, lengths = self._items
+        start = int(positions[index + 1]) + 8
+        return self.value[start : start + int(lengths[index + 1])]
 
     @cached_property
-    def _fragments(self) -> list[memoryview]:
-        return [fragment for _, fragment in self._items[1:]]
-
-    @cached_property
-    def _runs(self) -> list[tuple[int, int]]:
-        """First fragment of each frame, and the one after its last.
+    def _runs(self) -> Array:
+        """The first fragment of each frame, and the one after the last of all.
 
         As many fragments as frames can be shared out in one way only, whatever a table says of it.
         """
-        fragments, frames = len(self._fragments), self.count
+        fragments, frames = self._fragment_count, self.count
         if frames == 1:
-            return [(0, fragments)]
+            return np.array([0, fragments], "u8")
         if fragments == frames:
-            return [(number, number + 1) for number in range(frames)]
+            return np.arange(frames + 1, dtype="u8")
         if fragments < frames:
             raise InvalidPart10(f"Pixel Data have {fragments} fragments for {frames} frames")
-        starts = self._table_starts() if self._offsets else self._marked_starts()
-        return list(pairwise([*starts, fragments]))
+        starts = self._table_starts() if len(self._offsets) else self._marked_starts()
+        return np.append(starts, np.uint64(fragments))
 
     @cached_property
-    def _offsets(self) -> list[int]:
+    def _offsets(self) -> Array:
         """The offset table: the extended one, or else the basic one, or nothing (PS3.5 A.4)."""
         extended = self.binary(_EXTENDED_OFFSET_TABLE) if _EXTENDED_OFFSET_TABLE in self.dataset else b""
-        table, size = (extended, 8) if len(extended) else (self._items[0][1], 4)
+        basic = self.value[8 : 8 + int(self._items[1][0])]
+        table, size = (extended, 8) if len(extended) else (basic, 4)
         if len(table) % size:
             raise InvalidPart10("the offset table of Pixel Data is cut")
-        offsets: list[int] = np.frombuffer(table, f"<u{size}").tolist()
-        return offsets
+        return np.frombuffer(table, f"<u{size}").astype("u8")
 
-    def _table_starts(self) -> list[int]:
+    @property
+    def _fragment_positions(self) -> Array:
+        """Where the fragments' items start, counted from the first as offset tables count."""
+        positions: Array = self._items[0][1:] - self._items[0][1]
+        return positions
+
+    def _table_starts(self) -> Array:
         """Return the first fragment of each frame by the table. Raises InvalidPart10 for one that cannot be."""
         if problem := self.offset_table_problem():
             raise InvalidPart10(problem)
-        origin = self._items[1][0]
-        fragment_at = {position - origin: index for index, (position, _) in enumerate(self._items[1:])}
-        return [fragment_at[offset] for offset in self._offsets]
+        starts: Array = np.searchsorted(self._fragment_positions, self._offsets).astype("u8")
+        return starts
 
     def offset_table_problem(self) -> str | None:
         """Return a sentence on what is wrong with the offset table; None where it is right, or there is none.
 
         A wrong table does no harm where the frames can be told without it.
         """
-        if not self.encapsulated or not self._offsets or self.transfer_syntax.is_video:
+        if not self.encapsulated or not len(self._offsets) or self.transfer_syntax.is_video:
             return None
-        origin = self._items[1][0]
-        positions = {position - origin for position, _ in self._items[1:]}
-        if len(self._offsets) != self.count:
-            return f"the offset table of Pixel Data has {len(self._offsets)} entries for {self.count} frames"
-        if self._offsets[0] != 0 or any(before >= after for before, after in pairwise(self._offsets)):
+        offsets = self._offsets
+        if len(offsets) != self.count:
+            return f"the offset table of Pixel Data has {len(offsets)} entries for {self.count} frames"
+        if offsets[0] != 0 or bool(np.any(offsets[:-1] >= offsets[1:])):
             return "the offset table of Pixel Data does not start with 0 and ascend"
-        if not positions.issuperset(self._offsets):
+        if not bool(np.all(np.isin(offsets, self._fragment_positions))):
             return "the offset table of Pixel Data points to where no fragment starts"
         return None
 
-    def _marked_starts(self) -> list[int]:
+    def _marked_starts(self) -> Array:
         """Return the first fragment of each frame by how codestreams begin. Raises InvalidPart10 if that is unclear."""
-        starts = [index for index, fragment in enumerate(self._fragments) if bytes(fragment[:4]).startswith(_STARTS)]
+        fragments = range(self._fragment_count)
+        starts = [index for index in fragments if bytes(self._fragment(index)[:4]).startswith(_STARTS)]
         if len(starts) != self.count or starts[0] != 0:
             raise InvalidPart10("Pixel Data have several fragments to a frame and no offset table to tell them apart")
-        return starts
+        return np.array(starts, "u8")
 
     @cached_property
-    def _lengths(self) -> list[int]:
+    def _lengths(self) -> Array:
         """Frames' lengths without padding, where the Extended Offset Table comes with them and they are possible."""
         table = self.binary(_EXTENDED_OFFSET_TABLE_LENGTHS)
-        if len(table) != 8 * self.count or len(self._fragments) != self.count:
-            return []
-        lengths: list[int] = np.frombuffer(table, "<u8").tolist()
-        possible = all(0 <= len(item) - n <= 1 for item, n in zip(self._fragments, lengths, strict=True))
-        return lengths if possible else []
+        nothing: Array = np.empty(0, "u8")
+        if len(table) != 8 * self.count or self._fragment_count != self.count:
+            return nothing
+        lengths: Array = np.frombuffer(table, "<u8").astype("u8")
+        items = self._items[1][1:]
+        return lengths if bool(np.all((lengths <= items) & (items - lengths <= 1))) else nothing
 
 
 def frame_numbers(frames: Frames) -> range:

@@ -158,6 +158,36 @@ async def test_frames_of_a_version_are_immutable(client: httpx.AsyncClient) -> N
     assert of_version_1.headers["cache-control"] == "private, max-age=31536000, immutable"
 
 
+async def test_frames_are_those_of_the_version_though_others_were_asked_for(client: httpx.AsyncClient) -> None:
+    """Stored again with other pixels, the instance has these; version 1 the first ones, and deleted it has none."""
+    path = "/dicomweb/studies/1.2.3.1/series/1.2.3.1.1/instances/1.2.3.1.1.1"
+    first, second = bytes([1]) * 2 * 128 * 128, bytes([2]) * 2 * 128 * 128
+    await stored(client, instance(study="1.2.3.1", PixelData=first))
+    assert await frame(client, path) == first
+    await stored(client, instance(study="1.2.3.1", PixelData=second))
+
+    assert await frame(client, path) == second
+    assert await frame(client, path, "?version=1") == first
+    assert (await client.delete(path)).status_code < 300
+    assert (await client.get(f"{path}/frames/1")).status_code == 410
+    assert await frame(client, path, "?version=2") == second
+
+
+async def frame(client: httpx.AsyncClient, path: str, query: str = "") -> bytes:
+    """The bytes of an instance's first frame."""
+    [(_, data)] = parts(await client.get(f"{path}/frames/1{query}", headers={"Accept": OCTETS}))
+    return data
+
+
+async def test_one_frame_has_a_length(client: httpx.AsyncClient) -> None:
+    """In a multipart body too."""
+    path = await stored_sample(client, "CT_small.dcm")
+
+    response = await client.get(f"{path}/frames/1", headers={"Accept": OCTETS})
+
+    assert int(response.headers["content-length"]) == len(response.content)
+
+
 async def test_another_client_reads_frames(server: Server) -> None:
     """dicomweb-client, over HTTP."""
     async with httpx.AsyncClient(base_url=server.url) as client:

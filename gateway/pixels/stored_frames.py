@@ -1,0 +1,87 @@
+"""Frames for whoever wants them as they are stored: found without reading the rest of the file.
+
+The file was read once, with all its checks, when it was stored. What is odd is read that way again.
+"""
+
+from __future__ import annotations
+
+from gateway.dicom.dataset import Tag
+from gateway.dicom.dictionary import PIXEL_DATA
+from gateway.dicom.encoding import LONG_LETTERS, SHORT_LETTERS, UNDEFINED_LENGTH, Buffer, implicit_vr
+from gateway.dicom.part10 import Part10, PixelData, Span
+from gateway.dicom.part10_read import Context, Decoder
+from gateway.dicom.part10_top import Top, is_padding, walk_top
+from gateway.dicom.part10_values import DEFAULT_CHARACTERS
+from gateway.dicom.part10_walk import Raw
+from gateway.errors import InvalidPart10
+from gateway.pixels.frames import Frames, read_frames
+
+# Up to the last kind of pixel data, (7FE0,0010); none of them is walked through.
+_BEFORE_PIXELS = 0x7FE00007
+_DELIMITER = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
+
+# What describes pixels, and the offset tables: PS3.3 C.7.6.3.
+_GROUPS = ("0028", "7FE0")
+_INLINE_LIMIT = 4096
+
+
+def read_stored_frames(data: Buffer) -> Frames:
+    """Return the frames of a PS3.10 file; its dataset has of the attributes those that say how to read pixels.
+
+    Raises as `read_frames` does.
+    """
+    view = memoryview(data)
+    top = walk_top(view, _BEFORE_PIXELS)
+    pixels = _pixel_data(view, top) if top else None
+    if top is None or pixels is None:
+        return read_frames(data)
+    decoder = Decoder(view, _INLINE_LIMIT, in_file=True)
+    try:
+        dataset = decoder.dataset(_raws(view, top), Context(top.encoding, DEFAULT_CHARACTERS))
+    except InvalidPart10:
+        return read_frames(data)
+    return Frames(data, Part10(dataset, top.transfer_syntax_uid, decoder.bulk, (pixels,)))
+
+
+def _raws(view: memoryview, top: Top) -> list[Raw]:
+    """Return what describes pixels as the walker would, sequences left out."""
+    raws: list[Raw] = []
+    found = top.elements
+    for number, start, value, end in zip(found.numbers, found.starts, found.values, found.ends, strict=True):
+        tag = f"{number:08X}"
+        if tag.startswith(_GROUPS):
+            vr = _vr(view, tag, start, top)
+            if vr is not None and vr != "SQ":
+                raws.append((tag, vr, start, value, end, end, None))
+    return raws
+
+
+def _vr(view: memoryview, tag: Tag, start: int, top: Top) -> str | None:
+    if top.encoding.implicit:
+        return implicit_vr(tag, None)
+    letters = bytes(view[start + 4 : start + 6])
+    return SHORT_LETTERS.get(letters) or LONG_LETTERS.get(letters)
+
+
+def _pixel_data(view: memoryview, top: Top) -> PixelData | None:
+    """Return the pixel data that follow the elements found, the last in the file; None if that is not what follows.
+
+    Whether fragments are whole is seen when they are looked for: they have to end just there.
+    """
+    encoding, start = top.encoding, top.end
+    if start + 12 > len(view):
+        return None
+    number, letters, _ = encoding.explicit_header.unpack_from(view, start)
+    tag = encoding.tags[number]
+    vr = _vr(view, tag, start, top)
+    if tag not in PIXEL_DATA or vr is None or (not encoding.implicit and letters not in LONG_LETTERS):
+        return None
+    value = start + (8 if encoding.implicit else 12)
+    (length,) = encoding.long_length.unpack_from(view, value - 4)
+    if length != UNDEFINED_LENGTH:
+        nothing_else = value + length <= len(view) and is_padding(view, value + length, encoding)
+        return PixelData(tag, vr, Span(value, length), encapsulated=False) if nothing_else else None
+    end = len(view) - len(_DELIMITER)
+    if end < value or bytes(view[end:]) != _DELIMITER:
+        return None
+    return PixelData(tag, vr, Span(value, end - value), encapsulated=True)
