@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+import orjson
 import pytest
 
 from gateway.errors import (
@@ -118,6 +119,34 @@ class ContentTests:
 
         for version in (1, 3):
             assert not (await store.edit(edit_of(datastore_id, (image_set, 3, Revert(version))))).changed
+
+    async def test_a_revert_over_instances_that_say_the_same_tells_the_others(
+        self, store: Store, datastore_id: str
+    ) -> None:
+        """Of a part written anew twice, what was edited and edited back is no change; what was edited is one."""
+        image_set = await one_image_set(store, datastore_id, 70)
+        edits = [("1.2.5", "7"), ("1.2.6", "8"), ("1.2.5", "1"), ("1.2.69", "9"), ("1.2.69", "1")]
+        for version, (uid, number) in enumerate(edits, 1):
+            await store.edit(edit_of(datastore_id, (image_set, version, instance(uid, InstanceNumber=number))))
+
+        result = await store.edit(edit_of(datastore_id, (image_set, 6, Revert(1))))
+
+        [change] = result.image_sets[0].changes
+        assert (change.sop_instance_uid, change.keyword) == ("1.2.6", "InstanceNumber")
+        assert orjson.dumps([change.before, change.after]) == b'[{"vr":"IS","Value":[8]},{"vr":"IS","Value":[1]}]'
+        assert await store.metadata(datastore_id, image_set) == await store.metadata(datastore_id, image_set, 1)
+
+    async def test_a_revert_to_what_was_edited_back_is_no_change(self, store: Store, datastore_id: str) -> None:
+        """Another part has the same text: nothing to see in it, and the instances stay what they are."""
+        image_set = await one_image_set(store, datastore_id, 3)
+        for version, number in enumerate(("7", "1"), 1):
+            await store.edit(edit_of(datastore_id, (image_set, version, instance("1.2.2", InstanceNumber=number))))
+
+        result = await store.edit(edit_of(datastore_id, (image_set, 3, Revert(1))))
+
+        assert [one.changes for one in result.image_sets] in ([], [()])
+        assert await store.metadata(datastore_id, image_set) == await store.metadata(datastore_id, image_set, 1)
+        assert await store.objects(datastore_id, image_set) == await store.objects(datastore_id, image_set, 1)
 
     async def test_a_revert_brings_back_the_bytes_too(self, store: Store, datastore_id: str) -> None:
         """An instance sent again with other pixels and the same attributes: nothing to see in the metadata."""

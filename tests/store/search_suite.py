@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from gateway.dicom.matching import Condition, Query, QueryLevel, matches_all
-from gateway.metadata.image_set import Delete, MetadataUpdates
+from gateway.errors import Level
+from gateway.metadata.image_set import Delete, MetadataUpdates, Revert
 from gateway.store.protocol import Edit, ImageSetEdit, ImageSetSearch, Match, Store
 from tests.store.received import Sent, sent, store_sent
 
@@ -65,6 +68,46 @@ STUDY_CONDITIONS: dict[str, tuple[Condition, list[str]]] = {
     "number of series": (Condition(("00201206",), "IS", "single", ("2",)), ["1.1"]),
     "an attribute nobody has": (Condition(("00081030",), "LO", "single", ("x",)), []),
 }
+
+
+# Level, attribute, what study 1.3 says of it, what it is edited to and back from, and a search for a value of it.
+EDITED_AND_BACK: dict[str, tuple[Level, str, str, str, Callable[[str], Condition]]] = {
+    "date": (
+        "Study",
+        "StudyDate",
+        "20200201",
+        "20210101",
+        lambda value: Condition(STUDY_DATE, "DA", "single", (value,)),
+    ),
+    "time": ("Study", "StudyTime", "072730", "", lambda value: _time(value)),
+    "modality": ("Series", "Modality", "CT", "MR", lambda value: Condition(MODALITIES, "CS", "single", (value,))),
+    "patient": ("Patient", "PatientID", "P3", "P1", lambda value: Condition(PATIENT_ID, "LO", "single", (value,))),
+    "name": ("Patient", "PatientName", JAPANESE, "Roe", lambda value: _name(value)),
+    "accession": ("Study", "AccessionNumber", "A1", "A4", lambda value: _short("00080050", value)),
+    "study ID": ("Study", "StudyID", "S1", "S5", lambda value: _short("00200010", value)),
+}
+
+
+def _short(tag: str, value: str) -> Condition:
+    return Condition((tag,), "SH", "single", (value,))
+
+
+def _time(value: str) -> Condition:
+    return Condition(("00080030",), "TM", "single" if value else "empty", (value,) if value else ())
+
+
+def _name(value: str) -> Condition:
+    return Condition(PATIENT_NAME, "PN", "wildcard", (f"{value.split('^')[0]}*",))
+
+
+def _update(level: Level, keyword: str, value: str) -> MetadataUpdates:
+    attribute = {"DICOM": {keyword: value or None}}
+    levels: dict[Level, dict[str, Any]] = {
+        "Patient": {"Patient": attribute},
+        "Study": {"Study": attribute},
+        "Series": {"Study": {"Series": {"1.3.1": attribute}}},
+    }
+    return MetadataUpdates({"SchemaVersion": 1.1, **levels[level]})
 
 
 class SearchTests:
@@ -195,6 +238,60 @@ class SearchTests:
         newest = (await filled.search(datastore_id, Query("Study"))).matches[0]
         assert newest.study_instance_uid == "1.3"
         assert await filled.studies_of_patient(datastore_id, "P9") == ["1.3"]
+
+    @pytest.mark.parametrize("name", EDITED_AND_BACK)
+    async def test_what_is_edited_and_edited_back_is_found_by_what_it_says(
+        self, filled: Store, datastore_id: str, name: str
+    ) -> None:
+        """Each time by the value it has then, and by no other: study 1.3, among others that stay as they are."""
+        level, keyword, first, second, condition = EDITED_AND_BACK[name]
+        [member] = (await filled.study(datastore_id, "1.3")).primary
+
+        async def found(value: str) -> bool:
+            sought = Query("Study", (condition(value),))
+            return "1.3" in [m.study_instance_uid for m in (await filled.search(datastore_id, sought)).matches]
+
+        assert (await found(first), await found(second)) == (True, False)
+        for version, now, other in ((1, second, first), (2, first, second), (3, second, first)):
+            updates = _update(level, keyword, now)
+            await filled.edit(Edit(datastore_id, (ImageSetEdit(member.image_set_id, version, updates),), force=True))
+            assert (await found(now), await found(other)) == (True, False), version
+        await filled.edit(Edit(datastore_id, (ImageSetEdit(member.image_set_id, 4, Revert(1)),)))
+        assert (await found(first), await found(second)) == (True, False)
+
+    async def test_an_edit_and_its_undoing_keep_the_order(self, filled: Store, datastore_id: str) -> None:
+        """Newest StudyDate first, whatever was edited between."""
+        [member] = (await filled.study(datastore_id, "1.3")).primary
+
+        for version, date, place in ((1, "20990101", 0), (2, "19000101", 3), (3, "20200201", 2)):
+            updates = _update("Study", "StudyDate", date)
+            await filled.edit(Edit(datastore_id, (ImageSetEdit(member.image_set_id, version, updates),)))
+            order = [m.study_instance_uid for m in (await filled.search(datastore_id, Query("Study"))).matches]
+            assert order.index("1.3") == place
+        assert order == ORDER
+
+    @pytest.mark.parametrize(
+        "conditions",
+        [
+            (),
+            (Condition(PATIENT_NAME, "PN", "wildcard", ("*a*",)),),
+            (Condition(("00200013",), "IS", "single", ("1",)),),
+        ],
+        ids=["all", "of a name", "read one by one"],
+    )
+    @pytest.mark.parametrize(("size", "offset"), [(1, 63), (2, 63), (10, 60), (64, 64), (70, 0), (100, 100), (5, 148)])
+    async def test_a_page_of_instances_crosses_parts(
+        self, store: Store, datastore_id: str, conditions: tuple[Condition, ...], size: int, offset: int
+    ) -> None:
+        """Of 150 instances, which lie in three parts, just those of the page, and how many come after it."""
+        uids = [f"1.9.1.{number}" for number in range(1, 151)]
+        await store_sent(store, datastore_id, [sent(uid, "1.9.1", "1.9") for uid in uids])
+
+        page = await store.search(datastore_id, Query("Instance", conditions, limit=size, offset=offset))
+
+        assert [match.sop_instance_uid for match in page.matches] == uids[offset : offset + size]
+        assert page.remaining == max(0, 150 - offset - size)
+        assert all(match.dataset["00080018"].values == (match.sop_instance_uid,) for match in page.matches)
 
     async def test_a_series_that_is_deleted_is_not_counted(self, filled: Store, datastore_id: str) -> None:
         """Modalities and counts are those of what is left."""

@@ -6,6 +6,7 @@ import gzip
 import json
 import subprocess
 import zlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,7 @@ from gateway.store.parts import (
     PlacedInstance,
     instance_count,
     instances_by_uid,
+    instances_of,
     join_gzip,
     pack_head,
     pack_manifest,
@@ -103,6 +105,34 @@ def test_a_damaged_part_is_told() -> None:
     for damaged in (swapped, broken):
         with pytest.raises(StorageFailed):
             unpack_part(damaged)
+        with pytest.raises(StorageFailed):
+            instances_of(damaged)
+        with pytest.raises(StorageFailed):
+            instances_by_uid([damaged])
+
+
+def test_a_part_that_lacks_an_instance_of_its_index_is_told() -> None:
+    """An index that names another instance, or one too many, is not somebody else's record."""
+    [part] = pack_parts([placed(1), placed(2)])
+    for others in ([placed(1), placed(3)], [placed(1), placed(2), placed(3)], [placed(2), placed(1)]):
+        [other] = pack_parts(others)
+
+        with pytest.raises(StorageFailed):
+            unpack_part(replace(part, index=other.index))
+
+
+@pytest.mark.parametrize("at", range(0, 200, 7))
+def test_no_byte_of_a_part_can_be_another_unnoticed(at: int) -> None:
+    """Whichever byte of the compressed text is turned: it is the same text again, or StorageFailed."""
+    [part] = pack_parts([placed(1, size=300), placed(2, size=300)])
+    body = bytearray(part.body)
+    body[at % len(body)] ^= 0x20
+
+    try:
+        found = unpack_part(replace(part, body=bytes(body)))
+    except StorageFailed:
+        return
+    assert found == unpack_part(part)
 
 
 def test_a_head_is_packed_and_unpacked() -> None:
