@@ -135,8 +135,10 @@ class FrameKeeper:
         """Return an image frame as the data store keeps it. Raises NotFound, Gone, NotReady."""
         found = await self._log.frames.find(datastore_id, image_set_id, image_frame_id)
         if found is None:
-            await self.parts(await self._log.read(datastore_id, image_set_id))
+            stored = await self._log.read(datastore_id, image_set_id)
+            await self.parts(stored)
             found = await self._log.frames.find(datastore_id, image_set_id, image_frame_id)
+            found = found or await self._find_unkept(stored, image_frame_id)
         if found is None:
             raise NotFound("image frame", image_frame_id)
         if found.encoded is not None:
@@ -146,6 +148,25 @@ class FrameKeeper:
         if not found.as_stored:
             self._encode_ahead(datastore_id, image_set_id, storage_format)
         return ImageFrame(memoryview(data), found.transfer_syntax_uid)
+
+    async def _find_unkept(self, stored: StoredVersion, image_frame_id: str) -> KeptFrame | None:
+        """Return a frame of an object whose frames there was no room to keep."""
+        at = stored.properties
+        parts = await self._log.parts(
+            at.datastore_id, at.image_set_id, [one.number for one in stored.manifest if one.number]
+        )
+        numbers = {uid: number for part in parts.values() for uid, number in unpack_index(part.index).items()}
+        known = await self._log.frames.generated(at.datastore_id, at.image_set_id, numbers.values())
+        unkept = [uid for uid, number in numbers.items() if number not in known]
+        objects = await self._log.objects(at.datastore_id, at.image_set_id, at.version, unkept) if unkept else {}
+        for uid, one in objects.items():
+            new = await self._generate(one, await self._format(at.datastore_id))
+            for frame_id, frame in new.frames:
+                if frame_id == image_frame_id:
+                    return KeptFrame(
+                        frame_id, numbers[uid], one, frame, new.transfer_syntax_uid, new.as_stored, encoded=None
+                    )
+        return None
 
     def _encode_ahead(self, datastore_id: str, image_set_id: str, storage_format: StorageFormat) -> None:
         """Begin to encode the frames of an image set: who asks for one asks for the next."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import NotReady, StorageFull
+from gateway.errors import NotFound, NotReady, StorageFull
 from gateway.metadata.image_set import MetadataUpdates
 from gateway.store import frames
 from gateway.store.versioned import VersionedStore, open_store
@@ -122,6 +122,24 @@ async def test_damaged_pixels_do_not_hide_the_metadata(versioned: VersionedStore
 
     assert instance["ImageFrames"] == []
     assert instance["StoredTransferSyntaxUID"] == instance["DICOM"]["TransferSyntaxUID"]
+
+
+async def test_a_frame_is_there_though_nothing_of_it_could_be_kept(
+    versioned: VersionedStore, datastore_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk the document names frames that no table has; each of them can be read."""
+    image_set = await stored(versioned, datastore_id, image(1), image(2))
+
+    async def full(*_: Any) -> None:
+        raise StorageFull("no room")
+
+    monkeypatch.setattr(versioned._log.frames, "keep", full)
+    instances = await instances_of(versioned, datastore_id, image_set)
+    first, second = (instance["ImageFrames"][0]["ID"] for instance in instances.values())
+
+    assert (await versioned.image_frame(datastore_id, image_set, second)).data
+    with pytest.raises(NotFound):
+        await versioned.image_frame(datastore_id, image_set, "0" * len(first))
 
 
 async def test_a_full_disk_keeps_nothing_and_answers(
