@@ -55,6 +55,10 @@ _WRITER = ("PRAGMA journal_mode=WAL", f"PRAGMA wal_autocheckpoint={CHECKPOINT_PA
 _READER = ("PRAGMA query_only=ON", "PRAGMA wal_autocheckpoint=0")
 
 
+# There was no room for the index of the write-ahead log, which has to be there before anything can be read.
+_FULL_TOO = (sqlite3.SQLITE_IOERR_SHMSIZE,)
+
+
 @contextmanager
 def sqlite_errors() -> Iterator[None]:
     """Translate what SQLite says into our errors."""
@@ -62,7 +66,7 @@ def sqlite_errors() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", None)
-        if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
+        if code is not None and (code & 0xFF == sqlite3.SQLITE_FULL or code in _FULL_TOO):
             raise StorageFull("no room left on the disk of the data folder") from error
         raise StorageFailed("the database refused") from error
     except UnicodeDecodeError as error:  # SQLite quoted a damaged name in what it said
