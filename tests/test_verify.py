@@ -161,9 +161,9 @@ def test_an_older_folder_verifies_once_it_was_opened(older: Path, capsys: pytest
     status, lines = verified(capsys, older)
 
     assert (status, len(lines)) == (0, 2)
-    assert lines[1].startswith("1 pack that nothing refers to")
+    assert lines[1].startswith("2 packs that nothing refers to")
     with closing(sqlite3.connect(older / "gateway.db")) as connection:
         unfilled = connection.execute(
             "SELECT (SELECT COUNT(*) FROM frame WHERE checksum = x'00000000'), (SELECT COUNT(*) FROM frame)"
         )
-        assert unfilled.fetchall() == [(0, 3)]
+        assert unfilled.fetchall() == [(0, 4)]

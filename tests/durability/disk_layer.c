@@ -5,6 +5,7 @@
  * (disk.py calls them), in the process that it is loaded into.
  *
  * What a program could do and this layer does not see: writes through a mapping, links, O_TMPFILE, copy_file_range.
+ * sendfile is refused, so that a program writes instead.
  * power_loss.py compares the folder it rebuilds with the real one, so such a write would be noticed.
  */
 #define _GNU_SOURCE
@@ -15,8 +16,10 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -136,12 +139,28 @@ int open64(const char *path, int flags, ...) {
     return opened(real, path, flags, mode);
 }
 
+/* The path of a name in an opened folder, as far as it is below the root; else the name. */
+static const char *within(int folder, const char *path, char *whole) {
+    if (*path == '/' || folder < 0 || !root_length) return path;
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+    ssize_t length = readlink(link, whole, PATH_MAX - 1);
+    if (length < 0) return path;
+    whole[length] = 0;
+    if (!below(whole) || length + strlen(path) + 2 > PATH_MAX) return path;
+    whole[length] = '/';
+    strcpy(whole + length + 1, path);
+    return whole;
+}
+
 int openat(int folder, const char *path, int flags, ...) {
     MODE();
     REAL(openat);
     static int (*plain)(const char *, int, ...);
     if (!plain) plain = (__typeof__(plain))dlsym(RTLD_NEXT, "open");
-    return below(path) ? opened(plain, path, flags, mode) : real(folder, path, flags, mode);
+    char whole[PATH_MAX];
+    const char *named = within(folder, path, whole);
+    return below(named) ? opened(plain, named, flags, mode) : real(folder, path, flags, mode);
 }
 
 int openat64(int folder, const char *path, int flags, ...) {
@@ -199,6 +218,20 @@ ssize_t pwrite(int fd, const void *data, size_t length, off_t offset) {
 ssize_t pwrite64(int fd, const void *data, size_t length, off64_t offset) {
     REAL(pwrite64);
     return written_at(real, fd, data, length, offset);
+}
+
+ssize_t sendfile64(int to, int from, off64_t *offset, size_t length) {
+    REAL(sendfile64);
+    if (!is_watched(to)) return real(to, from, offset, length);
+    errno = EINVAL;
+    return -1;
+}
+
+ssize_t sendfile(int to, int from, off_t *offset, size_t length) {
+    REAL(sendfile);
+    if (!is_watched(to)) return real(to, from, offset, length);
+    errno = EINVAL;
+    return -1;
 }
 
 static int cut(int (*really)(int, off_t), int fd, off_t length) {
@@ -272,6 +305,20 @@ int rename(const char *from, const char *to) {
     pthread_mutex_unlock(&turn);
     errno = error;
     return result;
+}
+
+int mkdirat(int folder, const char *path, mode_t mode) {
+    REAL(mkdirat);
+    char whole[PATH_MAX];
+    const char *named = within(folder, path, whole);
+    return below(named) ? mkdir(named, mode) : real(folder, path, mode);
+}
+
+int renameat(int from_folder, const char *from, int to_folder, const char *to) {
+    REAL(renameat);
+    char whole_from[PATH_MAX], whole_to[PATH_MAX];
+    const char *named = within(from_folder, from, whole_from);
+    return below(named) ? rename(named, within(to_folder, to, whole_to)) : real(from_folder, from, to_folder, to);
 }
 
 int unlink(const char *path) {

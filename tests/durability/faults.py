@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import logging
 import os
@@ -26,127 +27,38 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import httpx
+from typing import Any, get_args
 
 from gateway.app import create_app
 from gateway.errors import GatewayError
 from gateway.settings import Settings
-from gateway.store import sqlite_database
 from gateway.store.verify import verify
 from tests.durability.disk import FAULTS, Disk, Fault
 from tests.durability.gateway_requests import (
-    MERGE_PATCH,
-    Gateway,
     contents,
     gateway_over,
-    job_done,
     rename,
     small_instance,
     stow,
     study_path,
     study_uid,
-    update_document,
 )
-
-# The study that is written to, one that is created, and one that must not notice.
-STUDY, NEW_STUDY, BYSTANDER = 1, 2, 3
+from tests.durability.write_paths import (
+    BYSTANDER,
+    PATHS,
+    STUDY,
+    Start,
+    WritePath,
+    back_up,
+    edit_with_a_key,
+    incoming,
+    unpack_older,
+)
 
 TIMEOUT = 60  # seconds for one run, which takes a twentieth of one
-
-Start = Literal["nothing", "stored", "crashed"]
-Write = Callable[[Gateway], Awaitable[httpx.Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class WritePath:
-    """A way to write. start: the folder before it. fails: the phase in which the disk does."""
-
-    name: str
-    write: Write
-    start: Start = "stored"
-    fails: Literal["open", "write", "close"] = "write"
-
-
-# -- the write paths
-
-
-async def store(gateway: Gateway) -> httpx.Response:
-    return await stow(gateway.client, small_instance(NEW_STUDY), small_instance(NEW_STUDY, 2))
-
-
-async def store_into_a_series(gateway: Gateway) -> httpx.Response:
-    return await stow(gateway.client, small_instance(STUDY, 3))
-
-
-async def edit(gateway: Gateway) -> httpx.Response:
-    return await rename(gateway.client, STUDY, "Edited^Once")
-
-
-async def edit_an_instance(gateway: Gateway) -> httpx.Response:
-    uid = study_uid(STUDY)
-    path = f"{study_path(STUDY)}/series/{uid}.1/instances/{uid}.1.1/normalizedmetadata"
-    comments = {"00204000": {"vr": "LT", "Value": ["seen twice"]}}
-    return await gateway.client.patch(path, json=comments, headers=MERGE_PATCH)
-
-
-async def edit_with_a_key(gateway: Gateway) -> httpx.Response:
-    return await rename(gateway.client, STUDY, "Edited^Once", Idempotency_Key="one")
-
-
-async def edit_over_healthimaging(gateway: Gateway) -> httpx.Response:
-    datastore = (await gateway.store.default_datastore()).datastore_id
-    study = await gateway.store.study(datastore, study_uid(STUDY))
-    path = f"/datastore/{datastore}/imageSet/{study.members[0].image_set_id}/updateImageSetMetadata"
-    body = update_document(PatientName="Edited^Once")
-    return await gateway.client.post(f"{path}?latestVersion={study.members[0].version}", json=body)
-
-
-async def revert(gateway: Gateway) -> httpx.Response:
-    return await gateway.client.post(f"{study_path(STUDY)}/revert?to=1")
-
-
-async def delete(gateway: Gateway) -> httpx.Response:
-    return await gateway.client.delete(study_path(STUDY))
-
-
-async def job(gateway: Gateway) -> httpx.Response:
-    comments = {"00104000": {"vr": "LT", "Value": ["allergic"]}}
-    path = f"/dicomweb/patients/P{STUDY}/normalizedmetadata"
-    response = await gateway.client.patch(path, json=comments, headers=MERGE_PATCH)
-    if response.status_code == 202:
-        await job_done(gateway.client, response)
-    return response
-
-
-async def create_data_store(gateway: Gateway) -> httpx.Response:
-    return await gateway.client.post("/datastore", json={"datastoreName": "second", "clientToken": "one"})
-
-
-async def only_read(gateway: Gateway) -> httpx.Response:
-    return await gateway.client.get("/livez")
-
-
-PATHS = (
-    WritePath("store", store),
-    WritePath("store into a series", store_into_a_series),
-    WritePath("edit", edit),
-    WritePath("edit of an instance", edit_an_instance),
-    WritePath("edit with an Idempotency-Key", edit_with_a_key),
-    WritePath("edit over HealthImaging", edit_over_healthimaging),
-    WritePath("revert", revert),
-    WritePath("delete", delete),
-    WritePath("job", job),
-    WritePath("data store", create_data_store),
-    WritePath("open a new folder", only_read, start="nothing", fails="open"),
-    WritePath("open after a crash", only_read, start="crashed", fails="open"),
-    WritePath("migrate", only_read, fails="open"),
-    WritePath("close", edit, fails="close"),
-)
 
 
 # -- one run
@@ -184,11 +96,13 @@ async def suffer(case: Case, folder: Path, disk: Disk) -> dict[str, Any]:
     def break_it() -> None:
         disk.fail(case.fault, case.number, from_then_on=case.for_good)
 
-    if path.name == "migrate":
-        add_a_step()
-    disk.watch(folder)
+    disk.watch(folder.parent)
     if path.fails == "open":
         break_it()
+    if path.command is not None:
+        seen["status"] = (await asyncio.to_thread(path.command, folder)).status_code
+        seen["reached"] = disk.count(case.fault.kind) >= case.number
+        return seen
     try:
         async with gateway_over(folder) as gateway:
             if path.fails == "write":
@@ -213,19 +127,10 @@ async def suffer(case: Case, folder: Path, disk: Disk) -> dict[str, Any]:
     return seen
 
 
-def add_a_step() -> None:
-    """Have this process know a schema that is one step newer."""
-    steps = sqlite_database.schemas()
-    newer = "CREATE TABLE later (x); INSERT INTO later SELECT version FROM version; CREATE INDEX later_x ON later (x);"
-    sqlite_database.schemas = lambda: [*steps, newer]
-
-
-async def inspect(folder: Path, newer: bool = False) -> dict[str, Any]:
+async def inspect(folder: Path) -> dict[str, Any]:
     """Return what the folder holds, after the jobs in it are done. Raises where it is not sound."""
-    if newer:
-        add_a_step()
     async with gateway_over(folder) as gateway:
-        while await gateway.store.unfinished_jobs():
+        while await gateway.store.unfinished_jobs() or await gateway.store.imports.unfinished():
             await asyncio.sleep(0.002)
         found = await contents(gateway.store)
     report = await verify(folder)
@@ -294,9 +199,10 @@ class Loop:
         self.folder = folder
         self.disk = disk
         create_app(Settings())  # what is loaded once is loaded here, and not in every process that is forked
-        self.starts: dict[Start, Path] = {start: folder / start for start in ("nothing", "stored", "crashed")}
+        self.starts: dict[Start, Path] = {start: folder / start for start in get_args(Start)}
         forked(lambda: self._prepare(self.starts["stored"], crash=False))
         forked(lambda: self._prepare(self.starts["crashed"], crash=True))
+        unpack_older(self.starts["older"])
         self.before = {start: self._contents(path) for start, path in self.starts.items()}
 
     async def _prepare(self, folder: Path, *, crash: bool) -> dict[str, Any]:
@@ -311,31 +217,35 @@ class Loop:
         return forked(lambda: inspect(self._copy(start)))
 
     def _copy(self, start: Path) -> Path:
-        work = self.folder / "work"
-        shutil.rmtree(work, ignore_errors=True)
+        """Return a data folder like another, in a folder that has nothing else but files to import."""
+        run = self.folder / "run"
+        shutil.rmtree(run, ignore_errors=True)
+        incoming(run)
         if start.exists():
-            shutil.copytree(start, work)
-        return work
+            shutil.copytree(start, run / "data")
+        return run / "data"
 
     def cases(self, path: WritePath, every: int = 1, first: int = 1) -> Iterator[tuple[Case, list[str]]]:
         """Yield each case of a path, with what was wrong in it, until the calls are through."""
         expected = self._expected(path)
         for fault in FAULTS:
             for for_good in (False, True):
-                number = first
-                while True:
+                for number in itertools.count(first, every):
                     case = Case(path, fault, number, for_good)
                     outcome, problems = self.run(case, expected)
+                    if outcome.reached or problems:
+                        yield case, problems
                     if not outcome.reached:
                         break
-                    yield case, problems
-                    number += every
 
     def _expected(self, path: WritePath) -> dict[str, Any]:
         """Return what the folder holds after the write on a sound disk."""
         work = self._copy(self.starts[path.start])
 
         async def written() -> dict[str, Any]:
+            if path.command is not None:
+                assert (await asyncio.to_thread(path.command, work)).is_success
+                return {}
             async with gateway_over(work) as gateway:
                 response = await path.write(gateway)
                 assert response.is_success, response.text
@@ -347,15 +257,19 @@ class Loop:
     def run(self, case: Case, expected: dict[str, Any]) -> tuple[Outcome, list[str]]:
         """Run a case; return what a client saw, and what was wrong."""
         work = self._copy(self.starts[case.path.start])
+        outcome = Outcome(reached=False)  # of a run that says nothing there is no next
         try:
             outcome = Outcome(**forked(lambda: suffer(case, work, self.disk)))
             problems = self._judge_answers(case, outcome)
-            found = forked(lambda: inspect(work, newer=case.path.name == "migrate"))
+            found = forked(lambda: inspect(work))
             problems += self._judge_contents(case, outcome, found, expected)
             if case.path.write is edit_with_a_key:
                 problems += self._judge_again(outcome, work, expected)
+            if case.path.write is back_up and outcome.status == 200:
+                copied = forked(lambda: inspect(work.with_name("copy")))
+                problems += [] if copied == self.before[case.path.start] else ["the copy is not what was there"]
         except AssertionError as error:
-            return Outcome(), [str(error)]
+            return outcome, [str(error)]
         return outcome, problems
 
     def _judge_answers(self, case: Case, outcome: Outcome) -> list[str]:
@@ -363,13 +277,10 @@ class Loop:
         if not outcome.status:
             return [] if case.path.fails == "open" else ["the gateway did not start"]
         problems = []
-        # HealthImaging's model has no status for a full disk: InternalServerException.
-        refusal = 500 if case.path.write is edit_over_healthimaging else 507 if full else 503
-        if case.path.write is create_data_store:
-            refusal = 500
+        refusal = case.path.refusals[0 if full else 1]
         if not 200 <= outcome.status < 300 and outcome.status != refusal:
             problems.append(f"answered {outcome.status}")
-        if case.path.start != "nothing" and outcome.reading != 200:
+        if case.path.start != "nothing" and case.path.command is None and outcome.reading != 200:
             problems.append(f"reading answered {outcome.reading}")
         if outcome.after and outcome.after not in ((200,) if full else (200, 503)):
             problems.append(f"the next write, when the disk was sound again, answered {outcome.after}")
@@ -422,7 +333,7 @@ def main() -> int:
                     count += 1
                     for problem in problems:
                         wrong += 1
-                        print(f"{case}: {problem}", flush=True)
+                        print(f"{case}: {problem[:300]}", flush=True)
                 runs += count
                 print(f"{path.name}: {count} runs", file=sys.stderr, flush=True)
     seconds = time.monotonic() - started

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -84,18 +85,22 @@ def update_document(**patient: str) -> dict[str, Any]:
 class Gateway:
     """The whole application over a data folder, without a socket."""
 
+    folder: Path
     store: Store
     client: httpx.AsyncClient
 
 
 @asynccontextmanager
 async def gateway_over(folder: Path) -> AsyncIterator[Gateway]:
-    settings = Settings(data=folder)
+    settings = Settings(data=folder, import_folders=str(folder.parent))
     async with opened_store(settings) as store, app_client(create_app(settings, store)) as client:
-        yield Gateway(store, client)
+        yield Gateway(folder, store, client)
 
 
 # -- what there is
+
+# In Original Attributes Sequence (0400,0561), of what was coerced: the time of the run.
+_WHEN_MODIFIED = re.compile(r'"AttributeModificationDateTime": "[^"]*"')
 
 Contents = dict[str, Any]
 
@@ -140,7 +145,8 @@ async def _image_set(store: Store, version: ImageSetVersion) -> list[Any]:
     objects = await store.objects(*where)
     for stored in objects.values():
         assert hashlib.sha256(await store.read(stored.address)).hexdigest() == stored.sha256
-    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    text = _WHEN_MODIFIED.sub("", json.dumps(document, sort_keys=True))
+    digest = hashlib.sha256(text.encode()).hexdigest()
     return [*told, digest, {uid: stored.sha256 for uid, stored in objects.items()}]
 
 
