@@ -1,31 +1,58 @@
-"""Short runs of the harnesses, in every test run; docs/durability.md has the long ones."""
+"""The harnesses work: a few seconds of each in every test run. `python -m tests.durability.bounded` is what CI runs
+after the tests, and docs/durability.md has the long runs."""
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.durability.disk import ROOT, can_be_loaded
+
+needs_the_layer = pytest.mark.skipif(
+    not can_be_loaded(), reason="gcc compiles the layer between the program and the disk"
+)
 
 
-def run(*arguments: str) -> str:
+def run(*arguments: str, status: int = 0) -> str:
     """Return what a harness prints; it fails where it finds a loss."""
     command = [sys.executable, "-m", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc compiles the layer between the program and the disk")
+@needs_the_layer
 def test_no_power_cut_loses_what_was_acknowledged() -> None:
-    """Sixty cuts at random points, with what was not synced dropped or torn."""
-    assert "60 cuts" in run("tests.durability.power_loss", "--seeds", "60")
+    """Twenty cuts at random points, with what was not synced dropped or torn."""
+    assert "20 cuts" in run("tests.durability.power_loss", "--seeds", "20")
+
+
+@needs_the_layer
+def test_power_cuts_find_a_gateway_that_does_not_sync() -> None:
+    """With synchronous=NORMAL the same cuts lose what was acknowledged: the harness can see a loss."""
+    assert "acknowledged, and lost" in run(
+        "tests.durability.power_loss", "--seeds", "20", "--synchronous", "NORMAL", status=1
+    )
 
 
 def test_no_kill_loses_what_was_acknowledged() -> None:
-    """Ten kills under load, every acknowledged version there, none doubled, no gap."""
-    assert "10 kills" in run("tests.durability.kills", "--kills", "10")
+    """Five kills under load, every acknowledged version there, none doubled, no gap."""
+    assert "5 kills" in run("tests.durability.kills", "--kills", "5")
+
+
+@needs_the_layer
+def test_a_failing_disk_leaves_nothing_half_done() -> None:
+    """Some calls to the disk fail in an edit, with ENOSPC or EIO, once or for good."""
+    assert ", 0 wrong" in run("tests.durability.faults", "--every", "40", "--path", "edit")
+
+
+def test_flipped_bytes_are_found() -> None:
+    """Fifty bytes, changed one after the other all over a folder."""
+    assert "50 flips" in run("tests.durability.flips", "--flips", "50")
+
+
+def test_histories_check_out() -> None:
+    """Two processes append tokens while the server is killed and paused."""
+    assert "0 anomalies" in run("tests.durability.histories", "--operations", "200")
