@@ -52,7 +52,7 @@ def backup(folder: Path, target: Path, previous: Path | None = None) -> BackedUp
             raise NotFound("data folder", str(source))
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise NotEmpty(f"{target} is not empty: take a new folder for each backup")
-    with _held(folder), _held(previous), _disk_errors(target):
+    with _held(folder), _disk_errors(target):
         lock = FolderLock(target)
         try:
             return _copy(folder, target, previous)
@@ -65,12 +65,11 @@ def backup(folder: Path, target: Path, previous: Path | None = None) -> BackedUp
 
 
 @contextmanager
-def _held(folder: Path | None) -> Iterator[None]:
+def _held(folder: Path) -> Iterator[None]:
     """Keep gateways away from a folder that none serves. One that serves it already is no hindrance."""
     lock = None
-    if folder is not None:
-        with suppress(AlreadyServed):
-            lock = FolderLock(folder)
+    with suppress(AlreadyServed):
+        lock = FolderLock(folder)
     try:
         yield
     finally:
