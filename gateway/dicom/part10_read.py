@@ -106,6 +106,7 @@ TRANSFER_SYNTAX_UID = "00020010"
 FILE_META_GROUP_LENGTH = "00020000"
 SPECIFIC_CHARACTER_SET = "00080005"
 _PIXEL_REPRESENTATION = "00280103"
+_CONTEXT = frozenset({SPECIFIC_CHARACTER_SET, _PIXEL_REPRESENTATION})
 _LUT_DESCRIPTOR = "00283002"
 
 # PS3.5 A.5 inflates without a bound of its own. Flat images do reach a ratio of a thousand: small ones may.
@@ -116,6 +117,9 @@ _INFLATED_AT_ONCE = 2**20
 
 _HASHED_AT_ONCE = 16 * 2**20
 _DEFLATED_AT_ONCE = 2**16
+
+# Where most elements lie: bytes are cut out of bytes in a third of the time that a view takes.
+_FRONT = 2**14
 
 
 def read_part10(data: Buffer, inline_limit: int = 4096) -> Part10:
@@ -143,7 +147,7 @@ def walk_part10(data: Buffer) -> Layout:
     deflated = uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
     inner, start = (inflated(file[meta_end:]), 0) if deflated else (file, meta_end)
     elements, encoding = Walker(inner).dataset(start, len(inner), encoding_of(uid))
-    if elements and min(elements)[0] < "0003":
+    if elements and min(raw[0] for raw in elements) < "0003":
         _refuse_groups_of_the_head(elements)
     return Layout(file, meta, meta_end, uid, inner, start, encoding, elements)
 
@@ -199,8 +203,9 @@ def decoded_meta(layout: Layout) -> Dataset:
 
 
 def _pixel_data(layout: Layout) -> Iterator[PixelData]:
-    for tag, vr, _, start, stop, end, _ in layout.elements:
-        if tag in PIXEL_DATA:
+    for raw in layout.elements:
+        if raw[0] in PIXEL_DATA:
+            tag, vr, _, start, stop, end, _ = raw
             value = memoryview(layout.data)[start:stop] if layout.deflated else Span(start, stop - start)
             yield PixelData(tag, vr, value, encapsulated=stop < end)
 
@@ -221,23 +226,26 @@ class Decoder:
         self.data = data
         self.inline_limit = inline_limit
         self.in_file = in_file
+        self._front = bytes(data[:_FRONT])
         self.bulk: dict[str, Span | bytes] = {}
 
     def dataset(self, elements: list[Raw], context: Context, *, skip: frozenset[Tag] = frozenset()) -> Dataset:
         """Return the elements decoded, group lengths and the tags of `skip` left out. context: of this very dataset."""
         dataset: Dataset = {}
-        data, previous, ascending, left_out = self.data, "", True, 0
-        decoders = element_decoders(context.characters, context.encoding.big_endian)
+        data, front, previous, ascending, left_out = self.data, self._front, "", True, 0
+        decoder_of = element_decoders(context.characters, context.encoding.big_endian).get
         for raw in elements:
             tag, vr, _, start, stop, _, items = raw
             if tag in skip or (tag[4:] == "0000" and tag != FILE_META_GROUP_LENGTH):
                 left_out += 1
                 continue
-            if stop - start <= CACHED_LENGTH and vr in decoders and items is None:
-                dataset[tag] = decoders[vr](bytes(data[start:stop]))
-            else:
+            decode = decoder_of(vr)
+            if decode is None or stop - start > CACHED_LENGTH or items is not None:
                 dataset[tag] = self._element(raw, elements, context)
-            ascending = ascending and previous < tag
+            else:
+                dataset[tag] = decode(front[start:stop] if stop <= _FRONT else bytes(data[start:stop]))
+            if tag <= previous:
+                ascending = False
             previous = tag
         if len(dataset) + left_out < len(elements):
             self._refuse_contradictions(elements)
@@ -260,11 +268,13 @@ class Decoder:
         """Return the context of a dataset, given that of the one it is an item of (PS3.5 section 7.5.3)."""
         characters = outer.characters if outer else DEFAULT_CHARACTERS
         representation = outer.pixel_representation if outer else 0
-        for tag, _, _, start, stop, _, _ in elements:
-            if tag == SPECIFIC_CHARACTER_SET:
-                characters = character_set(strings(bytes(self.data[start:stop]).decode("latin-1")))
-            elif tag == _PIXEL_REPRESENTATION and stop - start == 2:
-                representation = self._unsigned_short(start, encoding)
+        for raw in elements:
+            if raw[0] in _CONTEXT:
+                tag, _, _, start, stop, _, _ = raw
+                if tag == SPECIFIC_CHARACTER_SET:
+                    characters = character_set(strings(bytes(self.data[start:stop]).decode("latin-1")))
+                elif stop - start == 2:
+                    representation = self._unsigned_short(start, encoding)
         return Context(encoding, characters, representation)
 
     def _element(self, raw: Raw, elements: list[Raw], context: Context) -> Element:

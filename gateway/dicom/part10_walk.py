@@ -99,7 +99,9 @@ class Walker:
         """Append explicit VR elements; return where they end, and whether a delimiter stands there."""
         data, unpack, tags, room = self.data, encoding.explicit_header.unpack_from, encoding.tags, self._room
         append, short, last = raws.append, SHORT_LETTERS, end - 8
-        while position <= last and len(raws) <= room:
+        for _ in range(room + 1):
+            if position > last:
+                break
             number, letters, length = unpack(data, position)
             vr = short.get(letters)
             if vr is None:

@@ -48,6 +48,9 @@ _UTF_8 = Element("CS", ("ISO_IR 192",))
 
 _NO_VRS: Mapping[str, str] = {}
 
+# Their values are in a document what they are in an element: text, and integers that a double holds.
+_AS_THEY_ARE = STRING_VRS | {"US", "SS", "UL", "SL"}
+
 
 # --- Datasets to documents
 
@@ -59,7 +62,12 @@ def to_level_metadata(dataset: Dataset) -> LevelMetadata:
     items: list[Dataset] = []
     for tag, element in dataset.items():
         key, vr, several = naming_of(tag)
-        attributes[key] = _value_in_document(element, several)
+        values = element.values
+        # What _value_in_document does, again: most attributes come by here.
+        if len(values) == 1 and not several and element.vr in _AS_THEY_ARE:
+            attributes[key] = values[0]
+        else:
+            attributes[key] = _value_in_document(element, several)
         if element.vr != vr:
             vrs[key] = element.vr
         if element.items:
@@ -96,7 +104,7 @@ def attribute_of(tag: Tag, element: Element) -> AttributeValue:
 def _value_in_document(element: Element, several: bool) -> AttributeValue:
     values = element.values
     if values:
-        shown = list(values) if element.vr in STRING_VRS else [_scalar(element.vr, value) for value in values]
+        shown = list(values) if element.vr in _AS_THEY_ARE else [_scalar(element.vr, value) for value in values]
         return shown if several or len(shown) > 1 else shown[0]
     if element.items:
         return [_attributes(item) for item in element.items]

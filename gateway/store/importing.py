@@ -165,7 +165,8 @@ class Placing:
 
     def _coerced(self, target: Target, dataset: Dataset, shared: Shared, metadata: InstanceMetadata) -> Coerced:
         """Return an instance as its image set keeps it, given its metadata as it came."""
-        if target.agrees is shared:
+        if target.agrees is shared or target.head == shared.head:
+            target.agrees = shared
             return Coerced(metadata, {})
         coerced = coerce(target.head, dataset, when=self._occasion.at, system=SYSTEM)
         if not coerced.original:
