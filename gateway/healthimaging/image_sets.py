@@ -21,8 +21,9 @@ _MOST_DIGITS = 18
 # A deletion names no version, so one that lost a race is tried again from the version that won it.
 _ATTEMPTS = 5
 
-# Rules of docs/constraints.md that other image sets break, and not the one that is updated.
-_TOLD_LATER = frozenset({"duplicate"})
+# Rule and level of docs/constraints.md that other image sets break, and not the one that is updated: a second instance
+# of the same UID would be in the image set itself.
+_TOLD_LATER = ("duplicate", "Series")
 
 _NO_CHANGE = "The update changes nothing, so no version was made"
 
@@ -101,7 +102,7 @@ async def _carry_out(context: Context, edit: Edit) -> ImageSetVersion:
     try:
         result = await context.store.edit(edit)
     except ConstraintViolations as error:
-        if any(violation.rule not in _TOLD_LATER for violation in error.violations):
+        if any((violation.rule, violation.level) != _TOLD_LATER for violation in error.violations):
             raise
         return await context.store.record_failure(
             edit.datastore_id, named.image_set_id, named.latest_version, str(error), edit.provenance
