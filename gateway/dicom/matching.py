@@ -43,6 +43,7 @@ class Query:
 
     include: paths of `includefield`, beyond those always returned; include_all: `includefield=all`.
     limit None: as many as the server gives. warnings: texts for Warning 299, on what was ignored.
+    wanted: the attributes somebody will look at, None for all; a store need not return others.
     """
 
     level: QueryLevel
@@ -52,6 +53,7 @@ class Query:
     limit: int | None = None
     offset: int = 0
     warnings: tuple[str, ...] = ()
+    wanted: frozenset[Tag] | None = None
 
 
 # PS3.5 Table 6.2-1. A "-" in DT may begin an offset from UTC, which lies between -1200 and +1400.
@@ -122,7 +124,7 @@ def _literal_matches(condition: Condition, value: str) -> bool:
     asked = condition.values[0].strip(" ")
     same = like if condition.kind == "wildcard" else str.__eq__
     if condition.vr == "PN":
-        return any(same(group, _name_key(asked)) for group in _name_groups(value, asked))
+        return any(same(group, name_key(asked)) for group in _name_groups(value, asked))
     if condition.vr in TIME_VRS and _TIME[condition.vr].fullmatch(value.strip(" ")):
         return earliest(condition.vr, value.strip(" ")) == earliest(condition.vr, asked)
     if condition.vr in NUMBER_VRS:
@@ -154,7 +156,7 @@ def like(text: str, pattern: str) -> bool:
 # -- person names
 
 
-def _name_key(name: str) -> str:
+def name_key(name: str) -> str:
     """Return a name for comparison: case folded, and without the empty components at the end of each group."""
     groups = (group.rstrip("^ ").lstrip(" ") for group in unicodedata.normalize("NFC", name).casefold().split("="))
     return "=".join(groups).rstrip("=")
@@ -165,21 +167,25 @@ def _name_groups(name: str, asked: str) -> tuple[str, ...]:
 
     Each with and without its empty components, so that "Doe^*" and "*^John" both find "Doe^John^^".
     """
-    names = (_name_key(name), unicodedata.normalize("NFC", name).casefold().strip(" "))
+    names = (name_key(name), unicodedata.normalize("NFC", name).casefold().strip(" "))
     return names if "=" in asked else tuple(group for one in names for group in one.split("="))
 
 
-def _name_words(name: str) -> list[str]:
+def name_words(name: str) -> list[str]:
     """Return the words of a name, case folded, without accents."""
-    plain = unicodedata.normalize("NFKD", name).casefold()
-    letters = "".join(character for character in plain if not unicodedata.combining(character))
-    return [word for word in re.split(r"[\s^=,.\-]+", letters) if word]
+    return [word for word in re.split(r"[\s^=,.\-]+", plain(name)) if word]
+
+
+def plain(name: str) -> str:
+    """Return a name case folded and without accents."""
+    folded = unicodedata.normalize("NFKD", name).casefold()
+    return "".join(character for character in folded if not unicodedata.combining(character))
 
 
 def _fuzzy_matches(name: str, asked: str) -> bool:
     """Whether each word asked for begins a word of the name, in any order."""
-    words = _name_words(name)
-    return all(any(word.startswith(start) for word in words) for start in _name_words(asked))
+    words = name_words(name)
+    return all(any(word.startswith(start) for word in words) for start in name_words(asked))
 
 
 # -- numbers and times

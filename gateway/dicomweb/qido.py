@@ -64,6 +64,8 @@ def search_for(level: QueryLevel) -> Handler:
         query = parse_query(level, parents(target), request.query_params.multi_items())
         most = MAX_WHOLE_INSTANCES if query.include_all and level == "Instance" else MAX_RESULTS
         query = replace(query, limit=most if query.limit is None else min(query.limit, most))
+        selection = selection_of(query, target)
+        query = replace(query, wanted=None if query.include_all else frozenset(selection))
         page = await request.state["store"].search(await datastore_of(request), query)
         warnings = list(query.warnings)
         if page.remaining > 0:
@@ -71,8 +73,11 @@ def search_for(level: QueryLevel) -> Handler:
         root = root_url(request)
         if not page.matches:
             return warn(Response(status_code=204), root, warnings)
-        selection = selection_of(query, target)
-        results = [(result(match, selection, query, root), bulk_uri_of(root, _target(match))) for match in page.matches]
+        empty = {} if query.include_all else {tag: Element(_vr(tag)) for tag in _always(selection, query.level)}
+        results = [
+            (result(match, None if query.include_all else selection, empty, root), bulk_uri_of(root, _target(match)))
+            for match in page.matches
+        ]
         return warn(await _written(results, offer), root, warnings)
 
     return search
@@ -139,12 +144,10 @@ async def _written(results: Sequence[tuple[Dataset, BulkUri]], offer: Offer) -> 
     return await multipart_response(parts(), DICOM_XML, {})
 
 
-def result(match: Match, selection: Selection, query: Query, root: str) -> Dataset:
-    """Return one result: what was selected, empty where the standard asks for it anyway."""
+def result(match: Match, selection: Selection | None, empty: Dataset, root: str) -> Dataset:
+    """Return one result: what was selected, None for all. empty: what the standard asks for without a value, too."""
     found = {**match.dataset, **_OURS, RETRIEVE_URL: Element("UR", (f"{root}{_target(match).path}",))}
-    if query.include_all:
-        return in_tag_order(found)
-    return in_tag_order({tag: Element(_vr(tag)) for tag in _always(selection, query.level)} | select(found, selection))
+    return in_tag_order(found if selection is None else {**empty, **select(found, selection)})
 
 
 def _target(match: Match) -> Target:

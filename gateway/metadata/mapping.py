@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,8 +179,8 @@ def _dictionary_vr(key: str) -> str | None:
 # --- Documents to datasets
 
 
-def to_dataset(*levels: LevelMetadata) -> Dataset:
-    """Return the attributes of all the levels given as one dataset, tags ascending.
+def to_dataset(*levels: LevelMetadata, only: Container[Tag] | None = None) -> Dataset:
+    """Return the attributes of all the levels given as one dataset, tags ascending. only: those to return.
 
     Keys that are neither keyword nor tag are left out: a forced update can add some, and DICOM has no place for them.
 
@@ -188,7 +188,10 @@ def to_dataset(*levels: LevelMetadata) -> Dataset:
     """
     dataset: Dataset = {}
     for level in levels:
-        dataset.update(_dataset(level["DICOM"], level.get("DICOMVRs", _NO_VRS), ""))
+        attributes = level["DICOM"]
+        if only is not None:
+            attributes = {key: value for key, value in attributes.items() if tag_of(key) in only}
+        dataset.update(_dataset(attributes, level.get("DICOMVRs", _NO_VRS), ""))
     return in_tag_order(dataset)
 
 

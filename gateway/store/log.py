@@ -67,6 +67,7 @@ class StudyColumns:
     """What QIDO-RS searches for. image_set_id: the one whose head speaks for the study.
 
     study_date: YYYYMMDD or "". Names: case folded, one for each component group.
+    names: all of them, a line for each, with and without accents.
     """
 
     image_set_id: str
@@ -75,8 +76,10 @@ class StudyColumns:
     patient_id: str = ""
     accession_number: str = ""
     study_id: str = ""
+    study_description: str = ""
     patient_name: tuple[str, ...] = ()
     referring_physician_name: tuple[str, ...] = ()
+    names: str = ""
     modalities: tuple[str, ...] = ()
     sop_classes: tuple[str, ...] = ()
     series_count: int = 0
@@ -225,16 +228,22 @@ class CurrentStudy:
 # -- what is found
 
 
+# What a search counts. Candidates of a search for instances are their series.
+SearchLevel = Literal["study", "series", "instance"]
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """A condition that an index answers. field: a name in StudyColumns, "study_instance_uid",
     "series_instance_uid", "sop_instance_uid", "modality" (of the series) or "modalities".
 
-    equal: any of the values. prefix: the one value. between: (lower, upper), either may be "".
+    equal: any of the values. like: the one value, with * and ?, and of names case folded. words: the one value has how
+    words of a name begin, one in each line, without case and accents; it narrows, and lets others through as well.
+    between: (lower, upper), either may be "".
     """
 
     field: str
-    kind: Literal["equal", "prefix", "between"]
+    kind: Literal["equal", "like", "words", "between"]
     values: tuple[str, ...]
 
 
@@ -327,15 +336,16 @@ class VersionLog(Protocol):
     async def find(
         self,
         datastore_id: str,
-        level: Literal["study", "series"],
+        level: SearchLevel,
         filters: Sequence[Filter],
-        visit: Callable[[Candidate], None],
+        visit: Callable[[Candidate], bool],
         page: tuple[int, int | None] | None = None,
     ) -> int:
-        """Call `visit` for what passes all filters and return how many do, in one consistent read.
+        """Call `visit` for what passes all filters until it returns False, in one consistent read.
 
         Order: newest StudyDate first, then the study and series that came last. page: visit only limit candidates
-        from offset on. `visit` runs on another thread.
+        from offset on, and return how many studies, series or instances there are in all; without one, how many were
+        visited. `visit` runs on another thread.
         """
 
     async def find_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[FoundImageSet]:

@@ -243,13 +243,17 @@ def _searched(connection: Connection, key: int) -> _Searched:
     """Return what searches of a study go by now."""
     row = connection.execute(
         "SELECT COALESCE(image_set_id, ''), study_date, study.study_time, study.patient_id, study.accession_number,"
-        " study.study_id, modalities, sop_classes, series_count, instance_count"
+        " study.study_id, study_description, names, modalities, sop_classes, series_count, instance_count"
         " FROM study LEFT JOIN image_set ON image_set.id = study.image_set WHERE study.id = ?",
         (key,),
     ).fetchone()
     names = connection.execute("SELECT attribute, name FROM study_name WHERE study = ?", (key,)).fetchall()
     modalities = connection.execute("SELECT modality, study_date FROM study_modality WHERE study = ?", (key,))
-    return [*row[:6], *map(json.loads, row[6:8]), *row[8:]], sorted(names), sorted(modalities)
+    return (
+        [*row[:8], *map(json.loads, row[8:10]), *row[10:]],
+        sorted(names),
+        sorted(modalities),
+    )
 
 
 def _searchable(connection: Connection, key: int) -> _Searched:
@@ -270,9 +274,38 @@ def _searchable(connection: Connection, key: int) -> _Searched:
     columns = study_columns(visible) or StudyColumns("")
     row = [
         *(columns.image_set_id, columns.study_date, columns.study_time, columns.patient_id, columns.accession_number),
-        *(columns.study_id, list(columns.modalities), list(columns.sop_classes)),
-        *(columns.series_count, columns.instance_count),
+        *(columns.study_id, columns.study_description, columns.names),
+        *(list(columns.modalities), list(columns.sop_classes), columns.series_count, columns.instance_count),
     ]
     names = {("patient_name", name) for name in columns.patient_name}
     names |= {("referring_physician_name", name) for name in columns.referring_physician_name}
     return row, sorted(names), sorted((modality, columns.study_date) for modality in columns.modalities)
+
+
+def search_tables(connection: Connection) -> Iterator[str]:
+    """Check what is counted for searches, and which texts they find, against the rows of the studies."""
+    if connection.execute(_differing(_COUNTED, f"SELECT * FROM ({_COUNTS})")).fetchone():
+        yield "gateway.db: how many studies there are of a day is not what the studies say"
+    columns = "text, content = '', columnsize = 0, detail = none, tokenize = 'trigram'"
+    connection.execute(f"CREATE VIRTUAL TABLE temp.expected USING fts5({columns})")
+    connection.execute("INSERT INTO temp.expected (rowid, text) SELECT id, text FROM study_searched")
+    connection.execute("CREATE VIRTUAL TABLE temp.expected_terms USING fts5vocab(temp, expected, instance)")
+    connection.execute("CREATE VIRTUAL TABLE temp.terms USING fts5vocab(main, study_text, instance)")
+    there, expected = ("SELECT term, doc FROM temp.terms", "SELECT term, doc FROM temp.expected_terms")
+    if connection.execute(_differing(there, expected)).fetchone():
+        yield "gateway.db: what searches with wild cards find is not what the studies say"
+
+
+def _differing(one: str, other: str) -> str:
+    """Return the statement for the rows that one of two has and the other has not."""
+    return f"SELECT * FROM ({one} EXCEPT {other}) UNION ALL SELECT * FROM ({other} EXCEPT {one})"
+
+
+# What the triggers have counted, and what there is to count.
+_COUNTED = "SELECT * FROM study_count WHERE studies <> 0"
+_COUNTS = (
+    "SELECT datastore, '', study_date, COUNT(*), SUM(series_count), SUM(instance_count)"
+    " FROM study WHERE image_set IS NOT NULL GROUP BY datastore, study_date"
+    " UNION ALL SELECT datastore, modality, study_date, COUNT(*), 0, 0"
+    " FROM study_modality GROUP BY datastore, modality, study_date"
+)

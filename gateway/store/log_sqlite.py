@@ -2,8 +2,8 @@
 
 Studies as they are now are kept once they were read (kept.py): every edit and every retrieve begins with one.
 
-The SQL is in files by subject: sqlite_append writes versions and sqlite_versions reads them, sqlite_search has QIDO-RS
-and SearchImageSets, sqlite_tables data stores and jobs. sqlite_database has the connections.
+The SQL is in files by subject: sqlite_append writes versions and sqlite_versions reads them, sqlite_qido has QIDO-RS,
+sqlite_search SearchImageSets, sqlite_tables data stores and jobs. sqlite_database has the connections.
 """
 
 from __future__ import annotations
@@ -11,10 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from gateway.errors import NotFound
-from gateway.store import sqlite_append, sqlite_changes, sqlite_search, sqlite_tables, sqlite_tags, sqlite_versions
+from gateway.store import (
+    sqlite_append,
+    sqlite_changes,
+    sqlite_qido,
+    sqlite_search,
+    sqlite_tables,
+    sqlite_tags,
+    sqlite_versions,
+)
 from gateway.store.blobs import Address
 from gateway.store.frame_log import FrameLog
 from gateway.store.import_log import ImportLog
@@ -26,6 +34,7 @@ from gateway.store.log import (
     CurrentStudy,
     Filter,
     FoundImageSet,
+    SearchLevel,
     StoredFiles,
     StoredVersion,
     no_instances,
@@ -171,13 +180,13 @@ class SqliteLog:
     async def find(
         self,
         datastore_id: str,
-        level: Literal["study", "series"],
+        level: SearchLevel,
         filters: Sequence[Filter],
-        visit: Callable[[Candidate], None],
+        visit: Callable[[Candidate], bool],
         page: tuple[int, int | None] | None = None,
     ) -> int:
         return await self.database.read(
-            lambda connection: sqlite_search.find(connection, datastore_id, level, filters, visit, page)
+            lambda connection: sqlite_qido.find(connection, datastore_id, level, filters, visit, page)
         )
 
     async def find_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[FoundImageSet]:

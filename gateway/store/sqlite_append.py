@@ -217,12 +217,16 @@ def _set_study_columns(
         "patient_id": columns.patient_id,
         "accession_number": columns.accession_number,
         "study_id": columns.study_id,
+        "study_description": columns.study_description,
+        "names": columns.names,
         "modalities": to_json(columns.modalities),
         "sop_classes": to_json(columns.sop_classes),
         "series_count": columns.series_count,
         "instance_count": columns.instance_count,
     }
+    text = connection.execute(_TEXT, (study,)).fetchone()
     _update_where_other(connection, "study", searched, "id", study)
+    _set_text(connection, study, text, connection.execute(_TEXT, (study,)).fetchone())
     modalities = [(modality, columns.study_date) for modality in columns.modalities]
     _set_rows(connection, "study_modality", ("modality", "study_date"), modalities, datastore, study)
     names = [
@@ -231,6 +235,20 @@ def _set_study_columns(
         for name in getattr(columns, attribute)
     ]
     _set_rows(connection, "study_name", ("attribute", "name"), names, datastore, study)
+
+
+# What study_text has of a study. No trigger keeps it: before 3.44, SQLite let FTS5 into none of an untrusted schema.
+_TEXT = "SELECT text FROM study_searched WHERE id = ?"
+
+
+def _set_text(connection: Connection, study: int, old: tuple[str] | None, new: tuple[str] | None) -> None:
+    """Have wild cards find a study by its new text. To take the old one out, FTS5 has to be told what it was."""
+    if old == new:
+        return
+    if old is not None:
+        connection.execute("INSERT INTO study_text (study_text, rowid, text) VALUES ('delete', ?, ?)", (study, old[0]))
+    if new is not None:
+        connection.execute("INSERT INTO study_text (rowid, text) VALUES (?, ?)", (study, new[0]))
 
 
 def _set_rows(

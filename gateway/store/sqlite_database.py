@@ -14,7 +14,7 @@ import asyncio
 import itertools
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -24,7 +24,9 @@ from typing import Any, Generic, TypeVar
 import aiosqlite
 
 from gateway.errors import GatewayError, StorageFailed, StorageFull
+from gateway.store.parts import unpack_head
 from gateway.store.row_checksums import checked_tables, fill_in_checksums, keep_checksums
+from gateway.store.study_rows import searched_names, text_of
 
 Connection = sqlite3.Connection
 Result = TypeVar("Result")
@@ -326,6 +328,8 @@ def migrate(connection: Connection) -> None:
     """Take the steps a database lacks, each in a transaction with the number of the step."""
     steps = schemas()
     done = connection.execute("PRAGMA user_version").fetchone()[0]
+    for name, function in _OF_HEADS.items():
+        connection.create_function(name, 1, function, deterministic=True)
     if done > len(steps):
         raise StorageFailed(f"the database has schema {done}, made by a newer gateway; this one knows {len(steps)}")
     for number, sql in enumerate(steps[done:], done + 1):
@@ -339,6 +343,13 @@ def migrate(connection: Connection) -> None:
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+
+
+# What step 005 needs of a version's head, which is compressed.
+_OF_HEADS: Mapping[str, Callable[[bytes], str]] = {
+    "head_names": lambda head: searched_names(unpack_head(head)),
+    "head_description": lambda head: text_of(unpack_head(head).study, "StudyDescription"),
+}
 
 
 def schema_of(connection: Connection) -> list[tuple[str, ...]]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.dicom.matching import plain
 from gateway.errors import Level
 from gateway.metadata.image_set import AttributeValue, Head, LevelMetadata
 from gateway.store.log import CurrentImageSet, ImageSetColumns, NewStudyVersion, NewVersion, StudyColumns
@@ -106,7 +107,9 @@ def study_columns(visible: Sequence[StudyMember]) -> StudyColumns | None:
         patient_name=_names(head.patient, "PatientName"),
         accession_number=text_of(head.study, "AccessionNumber"),
         study_id=text_of(head.study, "StudyID"),
+        study_description=text_of(head.study, "StudyDescription"),
         referring_physician_name=_names(head.study, "ReferringPhysicianName"),
+        names=searched_names(head),
         modalities=tuple(sorted({member.modality for member in visible if member.modality})),
         sop_classes=tuple(dict.fromkeys(uid for member in visible for uid in sop_classes(member.manifest))),
         series_count=len(visible),
@@ -142,6 +145,12 @@ def _texts(value: AttributeValue) -> list[str]:
 def _date(head: Head) -> str:
     date = text_of(head.study, "StudyDate")
     return date if _DATE.fullmatch(date) else ""
+
+
+def searched_names(head: Head) -> str:
+    """Return the names of a study's people, a line for each, and once more without accents where they have some."""
+    names = (*_names(head.patient, "PatientName"), *_names(head.study, "ReferringPhysicianName"))
+    return "\n".join(dict.fromkeys((*names, *map(plain, names))))
 
 
 def _names(level: LevelMetadata, keyword: str) -> tuple[str, ...]:

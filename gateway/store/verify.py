@@ -42,6 +42,7 @@ _CHECKS = (
     log_damage.change_feed,
     log_damage.image_sets,
     log_damage.studies,
+    log_damage.search_tables,
 )
 
 

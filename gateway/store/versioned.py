@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from gateway.dicom.matching import Query
+from gateway.dicom.matching import Query, QueryLevel
 from gateway.errors import GatewayError, Gone, InvalidUpdate, NotFound, StorageFailed, StorageFull
 from gateway.metadata.image_set import ImageSetMetadata, InstanceMetadata, Profile
 from gateway.metadata.organise import identify
@@ -29,7 +29,7 @@ from gateway.store.import_log import ImportLog
 from gateway.store.importing import Arrival, Placing, refused
 from gateway.store.instance_files import OLDER_HEADS, all_as_received, digested, instance_files
 from gateway.store.kept import Kept
-from gateway.store.log import Append, CurrentStudy, StoredVersion, StudyChanged, VersionLog
+from gateway.store.log import Append, CurrentStudy, SearchLevel, StoredVersion, StudyChanged, VersionLog
 from gateway.store.log_sqlite import open_log
 from gateway.store.parts import instances_by_uid, instances_of, join_gzip, unpack_head
 from gateway.store.protocol import (
@@ -65,6 +65,8 @@ TRIES = 8
 
 # Bytes of metadata documents kept, each as it is sent: of a series of 500 instances some 300 KB.
 KEPT_DOCUMENTS = 16 * 1024 * 1024
+
+_SEARCH_LEVEL: Mapping[QueryLevel, SearchLevel] = {"Study": "study", "Series": "series", "Instance": "instance"}
 
 
 def _now() -> datetime:
@@ -271,16 +273,12 @@ class VersionedStore:
 
     async def search(self, datastore_id: str, query: Query) -> Page:
         how = plan(query)
-        by_log = how.complete and query.level != "Instance"  # a candidate is a match, so the log can count and skip
+        level = _SEARCH_LEVEL[query.level]
+        by_log = how.complete and level != "instance"  # a candidate is a match, so the log can skip to the page
         collector = Collector(query, how.complete, 0 if by_log else query.offset, query.limit)
-        total = await self._log.find(
-            datastore_id,
-            "study" if query.level == "Study" else "series",
-            how.filters,
-            collector.visit,
-            (query.offset, query.limit) if by_log else None,
-        )
-        return collector.page(total if by_log else collector.found)
+        page = (query.offset, query.limit) if by_log else (0, None)
+        found = await self._log.find(datastore_id, level, how.filters, collector.visit, page if how.complete else None)
+        return collector.page(found if how.complete else collector.found)
 
     async def search_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[ImageSetSummary]:
         found = await self._log.find_image_sets(datastore_id, search)

@@ -7,12 +7,12 @@ that the query says, nothing is read but the page.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from gateway.dicom.dataset import Dataset, Element, Tag, in_tag_order
-from gateway.dicom.matching import Condition, Query, decimal, matches_all
+from gateway.dicom.matching import Condition, Query, decimal, matches_all, name_key, name_words
 from gateway.errors import Level
 from gateway.metadata.mapping import to_dataset
 from gateway.store.log import Candidate, Filter, FoundImageSet
@@ -30,9 +30,13 @@ _EQUAL: Mapping[Tag, str] = {
     "00200010": "study_id",
     "00080060": "modality",
     "00080061": "modalities",
+    "00081030": "study_description",
 }
 _NAMES: Mapping[Tag, str] = {"00100010": "patient_name", "00080090": "referring_physician_name"}
 _STUDY_DATE: Tag = "00080020"
+
+# Of these, the ones that wild cards can be matched with (PS3.4 C.2.2.2.4).
+_LIKE = frozenset({"patient_id", "accession_number", "study_id", "study_description"})
 
 # Which of these a row of the level has.
 _OF_SERIES = frozenset({"series_instance_uid", "modality"})
@@ -63,7 +67,7 @@ def plan(query: Query) -> Plan:
             complete = False
         else:
             filters[one.field] = one
-            complete = complete and one.kind != "prefix" and one.field not in _OF_INSTANCE
+            complete = complete and one.kind != "words" and one.field not in _OF_INSTANCE
     return Plan(tuple(filters.values()), complete)
 
 
@@ -78,18 +82,22 @@ def _filter(query: Query, condition: Condition) -> Filter | None:
         return _date_filter(condition)
     name = _EQUAL.get(tag)
     below = {"Study": _OF_SERIES | _OF_INSTANCE, "Series": _OF_INSTANCE, "Instance": frozenset[str]()}[query.level]
-    if name is None or name in below or condition.kind not in ("single", "uids"):
+    if name is None or name in below:
         return None
-    return Filter(name, "equal", tuple(value.strip(" ") for value in condition.values))
+    values = tuple(value.strip(" ") for value in condition.values)
+    if condition.kind == "wildcard" and name in _LIKE:
+        return Filter(name, "like", values)
+    return Filter(name, "equal", values) if condition.kind in ("single", "uids") else None
 
 
 def _name_filter(name: str, condition: Condition) -> Filter | None:
-    """Return a filter by how a name begins. A search for several component groups at once has none."""
+    """Return a filter by a name's component groups. A search for several of them at once has none."""
+    if condition.kind == "fuzzy":
+        return Filter(name, "words", ("\n".join(name_words(condition.values[0])),))
     if condition.kind not in ("single", "wildcard") or "=" in condition.values[0]:
         return None
-    asked = unicodedata.normalize("NFC", condition.values[0]).casefold().strip(" ").rstrip("^ ")
-    prefix = re.split(r"[*?]", asked, maxsplit=1)[0] if condition.kind == "wildcard" else asked
-    return Filter(name, "prefix", (prefix,)) if prefix else None
+    asked = name_key(condition.values[0].strip(" "))
+    return Filter(name, "like", (asked,)) if asked else None
 
 
 def _date_filter(condition: Condition) -> Filter | None:
@@ -100,7 +108,7 @@ def _date_filter(condition: Condition) -> Filter | None:
     return None
 
 
-@dataclass(slots=True)
+@dataclass
 class Collector:
     """Takes candidates as the log finds them, and keeps the matches of one page. Runs on the log's thread.
 
@@ -114,39 +122,54 @@ class Collector:
     matches: list[Match] = field(default_factory=list)
     found: int = 0
 
-    def visit(self, candidate: Candidate) -> None:
-        """Keep what matches of a study or series."""
+    def visit(self, candidate: Candidate) -> bool:
+        """Keep what matches of a study or series, and say whether to go on."""
         if self.query.level == "Instance":
             self._visit_instances(candidate)
-            return
+            return not (self.complete and self._full)
         head = unpack_head(candidate.head)
         levels = [head.patient, head.study] if self.query.level == "Study" else [head.patient, head.study, head.series]
-        dataset = in_tag_order({**to_dataset(*levels), **computed(self.query.level, candidate)})
+        dataset = in_tag_order({**to_dataset(*levels, only=self.needed), **computed(self.query.level, candidate)})
         series = None if self.query.level == "Study" else head.series_instance_uid
         if series is not None and any(path[0] in FROM_INSTANCES for path in self.query.include):
             dataset = in_tag_order({**dataset, **self._from_first_instance(candidate)})
         if self.complete or matches_all(dataset, self.query.conditions):
             self._keep(Match(candidate.study_instance_uid, series, None, dataset))
+        return True
+
+    @cached_property
+    def needed(self) -> frozenset[Tag] | None:
+        """The attributes to decode: what is wanted and what is matched, None for all."""
+        if self.query.wanted is None:
+            return None
+        return self.query.wanted | {condition.path[0] for condition in self.query.conditions}
 
     def _visit_instances(self, candidate: Candidate) -> None:
         count = instance_count(candidate.manifest)
-        if self.complete and (self.found + count <= self.skip or self._full):
+        if self.complete and self.found + count <= self.skip:
             self.found += count
             return
         head = unpack_head(candidate.head)
-        above = {**to_dataset(head.patient, head.study, head.series), **computed("Instance", candidate)}
+        above = {
+            **to_dataset(head.patient, head.study, head.series, only=self.needed),
+            **computed("Instance", candidate),
+        }
         for part in candidate.manifest:
-            if self.complete and (self.found + part.count <= self.skip or self._full):
+            if self.complete and self._full:
+                return
+            if self.complete and self.found + part.count <= self.skip:
                 self.found += part.count
             elif part.number:
                 self._visit_part(candidate, head.series_instance_uid, above, part.number)
 
     def _visit_part(self, candidate: Candidate, series: str, above: Dataset, number: int) -> None:
         for placed in (one for part in candidate.parts([number]) for one in unpack_part(part)):
-            if self.complete and (self.found < self.skip or self._full):
+            if self.complete and self._full:
+                return
+            if self.complete and self.found < self.skip:
                 self.found += 1
                 continue
-            dataset = in_tag_order({**above, **to_dataset(placed.metadata)})
+            dataset = in_tag_order({**above, **to_dataset(placed.metadata, only=self.needed)})
             if self.complete or matches_all(dataset, self.query.conditions):
                 self._keep(Match(candidate.study_instance_uid, series, placed.sop_instance_uid, dataset))
 
@@ -156,7 +179,7 @@ class Collector:
         if number is None:
             return {}
         first = unpack_part(candidate.parts([number])[0])[0]
-        return {tag: element for tag, element in to_dataset(first.metadata).items() if tag in FROM_INSTANCES}
+        return to_dataset(first.metadata, only=FROM_INSTANCES)
 
     @property
     def _full(self) -> bool:

@@ -57,7 +57,14 @@ def _edits(sizes: tuple[int, ...]) -> list[Figure]:
 
 
 SIZES = (1, 100, 500, 2000)
-QIDO_KINDS = ("by UID", "by PatientID", "by name prefix", "by date range and modality", "page of 100")
+QIDO_KINDS = (
+    "by UID",
+    "by PatientID",
+    "by name prefix",
+    "by part of a name",
+    "by date range and modality",
+    "page of 100",
+)
 QIDO_SIZES = (10**4, 10**5, 10**6)
 
 

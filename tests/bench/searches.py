@@ -25,6 +25,8 @@ def _query(kind: str, number: int) -> str:
         return f"PatientID={said.patient_id}"
     if kind == "by name prefix":
         return f"PatientName={said.name[:5]}*&limit=100"
+    if kind == "by part of a name":
+        return f"PatientName=*{said.name[2:8]}*&limit=100"
     if kind == "by date range and modality":
         day = date.fromisoformat(said.study_date)
         return (

@@ -200,7 +200,7 @@ class LogTests:
                 await reading
         assert (await log.current_study(other, STUDY)).version == 0
         assert await log.since(other, 0, 10) == []
-        assert await log.find(other, "study", [], lambda candidate: None) == 0
+        assert await log.find(other, "study", [], lambda candidate: True) == 0
         assert await log.studies_of_patient(other, "P1") == []
 
     # -- compare and swap
@@ -394,14 +394,15 @@ class LogTests:
         seen: list[str] = []
         paged: list[str] = []
 
-        def note(candidate: Candidate) -> None:
+        def note(candidate: Candidate) -> bool:
             seen.append(candidate.study_instance_uid)
+            return True
 
         assert await log.find(DATASTORE, "study", [], note) == 4
         assert seen == ["1.4", "1.2", "1.1", "1.3"]
         for offset in range(4):
             page = (offset, 1)
-            total = await log.find(DATASTORE, "study", [], lambda c: paged.append(c.study_instance_uid), page)
+            total = await log.find(DATASTORE, "study", [], lambda c: paged.append(c.study_instance_uid) or True, page)
             assert total == 4
         assert paged == seen
 
@@ -420,7 +421,7 @@ class LogTests:
             (Filter("series_instance_uid", "equal", ("1.2.3.2",)), False),
             (Filter("sop_instance_uid", "equal", ("1.2",)), True),
             (Filter("sop_instance_uid", "equal", ("1.4",)), False),
-            (Filter("patient_name", "prefix", ("doe",)), False),
+            (Filter("patient_name", "like", ("doe*",)), False),
         ],
         ids=lambda value: f"{value.field} {value.kind} {value.values}" if isinstance(value, Filter) else "",
     )
@@ -428,18 +429,18 @@ class LogTests:
         """Each field of a filter looks where its name says."""
         await log.append(append_of(new_version(A, 1, count=3)))
 
-        assert await log.find(DATASTORE, "series", [one], lambda candidate: None) == int(found)
+        assert await log.find(DATASTORE, "series", [one], lambda candidate: True) == int(found)
 
     async def test_what_dicomweb_does_not_see_is_no_candidate(self, log: VersionLog) -> None:
         """Neither non-primary nor deleted image sets, nor a study that has no other."""
         await log.append(append_of(new_version(A, 1), new_version(B, 1, is_primary=False)))
-        assert await log.find(DATASTORE, "series", [], lambda candidate: None) == 1
+        assert await log.find(DATASTORE, "series", [], lambda candidate: True) == 1
 
         hidden = NewStudyVersion(**{**_fields(new_study(1, [(A, 2), (B, 1)])), "columns": None})
         await log.append(Append(DATASTORE, (hidden,), (new_version(A, 2, state="DELETED"),), START))
 
-        assert await log.find(DATASTORE, "series", [], lambda candidate: None) == 0
-        assert await log.find(DATASTORE, "study", [], lambda candidate: None) == 0
+        assert await log.find(DATASTORE, "series", [], lambda candidate: True) == 0
+        assert await log.find(DATASTORE, "study", [], lambda candidate: True) == 0
         assert await log.studies_of_patient(DATASTORE, "P1") == []
 
     # -- small tables

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.dicom.matching import Condition, Query
 from gateway.errors import AlreadyServed, IdempotencyConflict, StorageFailed, StorageFull
 from gateway.metadata.image_set import Revert
 from gateway.store.log_sqlite import SqliteLog
 from gateway.store.protocol import Answer, EditResult, Idempotency, Provenance
+from gateway.store.verify import verify
 from gateway.store.versioned import VersionedStore, open_store
 from tests.store.edits import edit_of, instance, one_image_set, patient, query, study, value
 from tests.store.received import STUDY, sent, store_sent
@@ -276,3 +280,38 @@ async def test_an_edit_that_meets_another_writer_of_the_study_is_tried_again(
     assert (result.study_version, result.image_sets[0].version) == (3, 2)
     assert (await versioned.study(datastore_id, STUDY)).version == 3
     assert len((await versioned.search(datastore_id, query("Series"))).matches) == 2
+
+
+_WITHOUT_STEP_5 = """
+DROP TABLE study_text; DROP TABLE study_count; DROP VIEW study_searched; DROP TRIGGER study_counted;
+DROP TRIGGER study_modality_counted; DROP TRIGGER study_modality_uncounted;
+ALTER TABLE study DROP COLUMN names; ALTER TABLE study DROP COLUMN study_description; PRAGMA user_version=4;
+"""
+
+
+async def test_a_folder_from_before_wild_cards_had_an_index_gets_it(tmp_path: Path) -> None:
+    """Names, descriptions and counts of what is stored already are as if it came now; damage in them is found."""
+    store = await open_store(tmp_path)
+    datastore_id = (await store.default_datastore()).datastore_id
+    await store_sent(store, datastore_id, [sent(PatientName="Dörte", StudyDescription="Knee")])
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "gateway.db")) as older:
+        older.executescript(_WITHOUT_STEP_5)
+
+    store = await open_store(tmp_path)
+    for condition in (
+        Condition(("00081030",), "LO", "wildcard", ("*nee*",)),
+        Condition(("00100010",), "PN", "fuzzy", ("dort",)),
+    ):
+        assert len((await store.search(datastore_id, Query("Study", (condition,), limit=1))).matches) == 1
+    await store.close()
+
+    assert (await verify(tmp_path)).damage == []
+    with closing(sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)) as damaged:
+        damaged.execute("INSERT INTO study_text (rowid, text) VALUES (1, 'knife')")
+        damaged.execute("UPDATE study_count SET studies = 2 WHERE modality = ''")
+    found = (await verify(tmp_path)).damage
+    assert [sentence.partition(" is not ")[0] for sentence in found] == [
+        "gateway.db: how many studies there are of a day",
+        "gateway.db: what searches with wild cards find",
+    ]

@@ -1,0 +1,278 @@
+"""QIDO-RS in SQL, over the study and image_set rows.
+
+A search walks keys in the order of the answer, in an index where there is one, and reads the head of a study or series
+only when somebody wants to see it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gateway.store.log import Candidate, Filter, SearchLevel
+from gateway.store.parts import Part, unpack_manifest
+from gateway.store.sqlite_database import Connection
+from gateway.store.sqlite_tables import datastore_key
+from gateway.store.sqlite_versions import read_parts
+
+# The greatest character: what begins with a prefix sorts before the prefix followed by it.
+_LAST = "\U0010ffff"
+
+_COLUMN = {
+    "study_instance_uid": "study.study_instance_uid",
+    "study_date": "study.study_date",
+    "patient_id": "study.patient_id",
+    "accession_number": "study.accession_number",
+    "study_id": "study.study_id",
+    "study_description": "study.study_description",
+    "series_instance_uid": "image_set.series_instance_uid",
+    "modality": "image_set.modality",
+}
+_NAMES = frozenset({"patient_name", "referring_physician_name"})
+
+# These have indexes in the order of an answer, so that only its first page is read.
+_ONE_PATIENT = frozenset({"patient_id", "accession_number", "study_id"})
+
+_MODALITIES = "EXISTS (SELECT 1 FROM study_modality WHERE study_modality.study = study.id AND modality IN ({marks}))"
+_INSTANCE = "EXISTS (SELECT 1 FROM slot WHERE slot.image_set = image_set.id AND slot.sop_instance_uid IN ({marks}))"
+_TEXT = "study.id IN (SELECT rowid FROM study_text WHERE study_text MATCH ?)"
+# Each name with and without the empty components at its end, as matching has it.
+_LIKE_NAME = "(study_name.name GLOB ? OR rtrim(study_name.name, '^ ') GLOB ?)"
+_OF_NAMES = "FROM study_name WHERE study_name.datastore = ? AND study_name.attribute = ?"
+_OF_STUDY = (
+    "EXISTS (SELECT 1 FROM study_name WHERE study_name.study = study.id AND study_name.attribute = ? AND {like})"
+)
+
+_SERIES = "image_set.study = study.id AND image_set.is_primary AND image_set.state <> 'DELETED'"
+_INSTANCES = "(SELECT instance_count FROM version WHERE image_set = image_set.id AND version = image_set.version)"
+
+# The order of an answer is stable: ids do not change, and ties of StudyDate fall by them. Plus signs keep SQLite from
+# walking all studies in that order: it shall find the few there are, and sort them.
+_WALKED = "study.study_date DESC, study.id DESC"
+_SORTED = "+study.study_date DESC, +study.id DESC"
+_BY_MODALITY = "study_modality.study_date DESC, study_modality.study DESC"
+
+
+def find(
+    connection: Connection,
+    datastore_id: str,
+    level: SearchLevel,
+    filters: Sequence[Filter],
+    visit: Callable[[Candidate], bool],
+    page: tuple[int, int | None] | None,
+) -> int:
+    search = _search(datastore_key(connection, datastore_id), level, filters)
+    offset, limit = page or (0, None)
+    total = _total(connection, search) if page is not None else 0
+    if page is not None and total <= offset:
+        return total
+    if limit is not None and search.order == _SORTED and _walks(connection, search, offset + limit, total):
+        search = replace(search, order=_WALKED)
+    keys = connection.execute(
+        f"SELECT {search.keys} {search.source} ORDER BY {search.whole_order} LIMIT ? OFFSET ?",
+        (*search.values, -1 if limit is None else limit, offset),
+    )
+    visited = 0
+    for study, image_set in keys:
+        visited += 1
+        if not visit(_candidate(connection, study, image_set)):
+            break
+    return visited if page is None else total
+
+
+# -- statements
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """A search as SQL: FROM and WHERE with the values of their question marks, and ORDER BY by study."""
+
+    datastore: int
+    level: SearchLevel
+    filters: Sequence[Filter]
+    source: str
+    values: tuple[Any, ...]
+    order: str
+
+    @property
+    def keys(self) -> str:
+        return "study.id, study.image_set" if self.level == "study" else "study.id, image_set.id"
+
+    @property
+    def whole_order(self) -> str:
+        return self.order if self.level == "study" else f"{self.order}, image_set.id"
+
+
+def _search(datastore: int, level: SearchLevel, filters: Sequence[Filter]) -> _Search:
+    """Return the search, begun where its filters leave least to look at."""
+    fields = {one.field for one in filters}
+    series = "" if level == "study" else f" JOIN image_set ON {_SERIES}"
+    by_id = any(one.kind in ("like", "words") and _by_id(one) for one in filters)
+    conditions = ["+study.datastore = ?" if by_id else "study.datastore = ?", "study.image_set IS NOT NULL"]
+    tables, order, values = f"study{series}", _WALKED, [datastore]
+    if "series_instance_uid" in fields:
+        tables, order = f"image_set CROSS JOIN study ON {_SERIES}", _SORTED
+        conditions.append("image_set.datastore = ?")
+        values.append(datastore)
+    elif "study_instance_uid" in fields or any(_sought(one) for one in filters):
+        order = _SORTED
+    elif fields & {"modalities", "modality"} and not fields & _ONE_PATIENT:
+        tables, order = f"study_modality CROSS JOIN {tables}", _BY_MODALITY
+        conditions += ["study_modality.study = study.id", "study_modality.datastore = ?"]
+        values.append(datastore)
+    for one in filters:
+        for condition, its_values in _conditions(one, datastore, order):
+            conditions.append(condition)
+            values.extend(its_values)
+    return _Search(datastore, level, filters, f"FROM {tables} WHERE {' AND '.join(conditions)}", tuple(values), order)
+
+
+def _conditions(one: Filter, datastore: int, order: str) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Yield SQL for a filter, and the values of its question marks."""
+    marks = ", ".join("?" * len(one.values))
+    if one.kind == "words":
+        if terms := _terms(one.values[0]):
+            yield _TEXT, (terms,)
+    elif one.kind == "like":
+        yield from _like(one, datastore)
+    elif one.field == "sop_instance_uid":
+        yield _INSTANCE.format(marks=marks), one.values
+    elif one.field in ("modalities", "modality") and order == _BY_MODALITY:
+        yield f"study_modality.modality IN ({marks})", one.values
+        if one.field == "modality":
+            yield f"image_set.modality IN ({marks})", one.values
+    elif one.field == "modalities":
+        yield _MODALITIES.format(marks=marks), one.values
+    else:
+        column = _COLUMN[one.field]
+        if one.field == "study_date" and order == _BY_MODALITY:
+            column = "study_modality.study_date"
+        if one.kind == "equal":
+            yield f"{column} IN ({marks})", one.values
+        else:
+            yield f"{column} BETWEEN ? AND ?", (one.values[0] or "0", one.values[1] or _LAST)
+
+
+# -- wild cards
+
+
+def _by_id(one: Filter) -> bool:
+    """Whether the keys of studies are what an index finds: then it is no use to go by the data store first."""
+    if one.kind == "words":
+        return bool(_terms(one.values[0]))
+    (pattern,) = one.values
+    return bool(_terms(pattern)) and len(_prefix(pattern)) < 3 or (one.field in _NAMES and bool(_prefix(pattern)))
+
+
+def _like(one: Filter, datastore: int) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Yield what narrows first: how the value begins, or else three letters in a row that it has."""
+    (pattern,) = one.values
+    glob, prefix, terms = pattern.replace("[", "[[]"), _prefix(pattern), _terms(pattern)
+    if terms and len(prefix) < 3:
+        yield _TEXT, (terms,)
+        if one.field in _NAMES:
+            yield _OF_STUDY.format(like=_LIKE_NAME), (one.field, glob, glob)
+            return
+    between = (prefix, prefix + _LAST) if prefix else ()
+    if one.field in _NAMES:
+        begins = " AND study_name.name >= ? AND study_name.name < ?" if prefix else ""
+        yield (
+            f"study.id IN (SELECT study {_OF_NAMES}{begins} AND {_LIKE_NAME})",
+            (datastore, one.field, *between, glob, glob),
+        )
+        return
+    column = _COLUMN[one.field]
+    if prefix:
+        yield f"{column} >= ? AND {column} < ?", between
+    yield f"{column} GLOB ?", (glob,)
+
+
+def _sought(one: Filter) -> bool:
+    """Whether an index finds what a filter lets through, in another order than that of the answer."""
+    if one.kind not in ("like", "words"):
+        return False
+    (pattern,) = one.values
+    return bool(_terms(pattern)) or (one.kind == "like" and bool(_prefix(pattern)) and one.field != "study_description")
+
+
+def _prefix(pattern: str) -> str:
+    return re.split(r"[*?]", pattern, maxsplit=1)[0]
+
+
+# More would not narrow further.
+_MOST_TERMS = 16
+
+
+def _terms(pattern: str) -> str:
+    """Return the FTS5 query for every three letters in a row of a pattern; "" where it has none."""
+    runs = re.split(r"[*?\n]", pattern)
+    found = dict.fromkeys(run[at : at + 3] for run in runs for at in range(len(run) - 2))
+    return " AND ".join('"{}"'.format(term.replace('"', '""')) for term in list(found)[:_MOST_TERMS])
+
+
+# -- how many there are
+
+_COUNTED = {"study": "studies", "series": "series", "instance": "instances"}
+
+
+def _total(connection: Connection, search: _Search) -> int:
+    """Return how many studies, series or instances there are: summed by day where the filters are of days only."""
+    fields = {one.field for one in search.filters}
+    if fields <= ({"study_date", "modalities"} if search.level == "study" else {"study_date"}):
+        return _summed(connection, search)
+    counted = f"SUM({_INSTANCES})" if search.level == "instance" else "COUNT(*)"
+    total: int | None = connection.execute(f"SELECT {counted} {search.source}", search.values).fetchone()[0]
+    return total or 0
+
+
+def _summed(connection: Connection, search: _Search) -> int:
+    modality = next((one.values[0] for one in search.filters if one.field == "modalities"), "")
+    conditions = ["datastore = ?", "modality = ?"]
+    values: list[Any] = [search.datastore, modality]
+    for one in search.filters:
+        if one.field == "study_date":
+            ((condition, its_values),) = _conditions(one, search.datastore, search.order)
+            conditions.append(condition.replace("study_modality.", "").replace("study.", ""))
+            values += its_values
+    total: int | None = connection.execute(
+        f"SELECT SUM({_COUNTED[search.level]}) FROM study_count WHERE {' AND '.join(conditions)}", values
+    ).fetchone()[0]
+    return total or 0
+
+
+def _walks(connection: Connection, search: _Search, wanted: int, total: int) -> bool:
+    """Whether to walk all studies in order finds as many as are wanted sooner than to sort all that there are."""
+    if any(one.kind != "like" for one in search.filters) or total < 1000:
+        return False
+    everything = _summed(connection, replace(search, filters=()))
+    return wanted * everything < total * total
+
+
+# -- candidates
+
+
+def _candidate(connection: Connection, study: int, image_set: int) -> Candidate:
+    row = connection.execute(
+        "SELECT study_instance_uid, head, manifest, modalities, sop_classes, series_count, study.instance_count"
+        " FROM study, image_set JOIN version"
+        " ON version.image_set = image_set.id AND version.version = image_set.version"
+        " WHERE study.id = ? AND image_set.id = ?",
+        (study, image_set),
+    ).fetchone()
+
+    def parts(numbers: Collection[int]) -> list[Part]:
+        return list(read_parts(connection, image_set, numbers).values())
+
+    return Candidate(
+        study_instance_uid=row[0],
+        head=row[1],
+        manifest=unpack_manifest(row[2]),
+        modalities=tuple(json.loads(row[3])),
+        sop_classes=tuple(json.loads(row[4])),
+        series_count=row[5],
+        instance_count=row[6],
+        parts=parts,
+    )
