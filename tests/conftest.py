@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
@@ -22,6 +23,10 @@ from gateway.store.protocol import Store
 from tests.s3 import s3
 
 __all__ = ["s3"]
+
+# A law is no timed test: on a busy machine an example may take as long as it likes.
+hypothesis.settings.register_profile("gateway", deadline=None)
+hypothesis.settings.load_profile("gateway")
 
 
 @pytest.fixture

@@ -14,16 +14,15 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.errors import AlreadyServed, NotEmpty, NotFound, StorageFailed, StorageFull
 from gateway.store.blobs_folder import sync_folder
 from gateway.store.data_folder import FolderLock
-from gateway.store.sqlite_database import Connection, sqlite_errors
+from gateway.store.sqlite_database import Connection, copy_database
 
 _DATABASE = "gateway.db"
 _UNFINISHED = "unfinished.db"
@@ -90,7 +89,7 @@ def _disk_errors(target: Path) -> Iterator[None]:
 
 def _copy(folder: Path, target: Path, previous: Path | None) -> BackedUp:
     done = BackedUp()
-    names = _copy_database(folder / _DATABASE, target / _UNFINISHED)
+    names = copy_database(folder / _DATABASE, target / _UNFINISHED, _named_packs)
     for name in names:
         _copy_pack(name, folder, target, previous, done)
     (target / "blobs").mkdir(exist_ok=True)
@@ -99,20 +98,6 @@ def _copy(folder: Path, target: Path, previous: Path | None) -> BackedUp:
     os.rename(target / _UNFINISHED, target / _DATABASE)
     sync_folder(target)
     return done
-
-
-def _copy_database(source: Path, target: Path) -> list[str]:
-    """Copy a database as it is now; return the packs that the copy names."""
-    with (
-        sqlite_errors(),
-        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as reading,
-        closing(sqlite3.connect(target, isolation_level=None)) as copy,
-    ):
-        copy.execute("PRAGMA synchronous=FULL")
-        reading.backup(copy)  # all pages in one step, which is one read transaction
-        # Ends the copy's own write-ahead log, if it has one: a data folder at rest is one file.
-        copy.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        return _named_packs(copy)
 
 
 def _named_packs(connection: Connection) -> list[str]:

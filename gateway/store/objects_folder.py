@@ -39,7 +39,12 @@ class FolderObjects:
                 yield entry
 
     async def read(self, key: str) -> AsyncGenerator[bytes, None]:
-        file = await asyncio.to_thread(self._open, key)
+        opening = asyncio.ensure_future(asyncio.to_thread(self._open, key))
+        try:
+            file = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_unread)  # nobody stops a thread
+            raise
         try:
             while piece := await asyncio.to_thread(_read_piece, file):
                 yield piece
@@ -152,6 +157,11 @@ def _size(path: Path) -> int:
 
 def _take(entries: Iterator[ObjectEntry]) -> list[ObjectEntry]:
     return [entry for _, entry in zip(range(_BATCH), entries, strict=False)]
+
+
+def _close_unread(opening: asyncio.Future[FileIO]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 def _read_piece(file: FileIO) -> bytes:

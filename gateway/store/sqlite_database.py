@@ -318,6 +318,23 @@ async def open_to_look_at(path: Path) -> SqliteThread:
     return await SqliteThread.open(path, _EVERY_CONNECTION, read_only=True)
 
 
+def copy_database(source: Path, target: Path, look: Callable[[Connection], Result]) -> Result:
+    """Copy a database file as it is now, whoever has it open; return what `look` finds in the copy.
+
+    Raises StorageFailed, StorageFull.
+    """
+    with (
+        sqlite_errors(),
+        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as reading,
+        closing(sqlite3.connect(target, isolation_level=None)) as copy,
+    ):
+        copy.execute("PRAGMA synchronous=FULL")
+        reading.backup(copy)  # all pages in one step, which is one read transaction
+        # Ends the copy's own write-ahead log, if it has one: a data folder at rest is one file.
+        copy.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return look(copy)
+
+
 def schemas() -> list[str]:
     """Return the steps of the schema, in order: schema/001.sql, schema/002.sql, …"""
     folder = resources.files("gateway.store") / "schema"
@@ -345,7 +362,7 @@ def migrate(connection: Connection) -> None:
                 connection.execute("ROLLBACK")
 
 
-# What step 005 needs of a version's head, which is compressed.
+# What step 006 needs of a version's head, which is compressed.
 _OF_HEADS: Mapping[str, Callable[[bytes], str]] = {
     "head_names": lambda head: searched_names(unpack_head(head)),
     "head_description": lambda head: text_of(unpack_head(head).study, "StudyDescription"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -45,6 +48,29 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "secret.dcm").write_bytes(b"secret")
     (tmp_path / "in").mkdir()
     return tmp_path / "in"
+
+
+async def test_file_of_a_reader_who_went_away_is_closed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that is given up while its file is being opened leaves no file open."""
+    (folder / "a.dcm").write_bytes(b"bytes")
+    go, opened, objects = threading.Event(), [], FolderObjects(folder)
+    open_file = objects._open
+
+    def slowly(key: str) -> FileIO:
+        go.wait(10)
+        opened.append(open_file(key))
+        return opened[-1]
+
+    monkeypatch.setattr(objects, "_open", slowly)
+    reading = asyncio.ensure_future(anext(objects.read("a.dcm")))
+    await asyncio.sleep(0.01)
+    reading.cancel()
+    await asyncio.wait([reading])
+    go.set()
+    while not (opened and opened[0].closed):
+        await asyncio.sleep(0.001)
+
+    assert reading.cancelled()
 
 
 async def test_link_is_listed_and_not_followed(folder: Path) -> None:

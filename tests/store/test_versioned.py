@@ -282,10 +282,10 @@ async def test_an_edit_that_meets_another_writer_of_the_study_is_tried_again(
     assert len((await versioned.search(datastore_id, query("Series"))).matches) == 2
 
 
-_WITHOUT_STEP_5 = """
+_WITHOUT_STEP_6 = """
 DROP TABLE study_text; DROP TABLE study_count; DROP VIEW study_searched; DROP TRIGGER study_counted;
 DROP TRIGGER study_modality_counted; DROP TRIGGER study_modality_uncounted;
-ALTER TABLE study DROP COLUMN names; ALTER TABLE study DROP COLUMN study_description; PRAGMA user_version=4;
+ALTER TABLE study DROP COLUMN names; ALTER TABLE study DROP COLUMN study_description; PRAGMA user_version=5;
 """
 
 
@@ -296,7 +296,7 @@ async def test_a_folder_from_before_wild_cards_had_an_index_gets_it(tmp_path: Pa
     await store_sent(store, datastore_id, [sent(PatientName="Dörte", StudyDescription="Knee")])
     await store.close()
     with closing(sqlite3.connect(tmp_path / "gateway.db")) as older:
-        older.executescript(_WITHOUT_STEP_5)
+        older.executescript(_WITHOUT_STEP_6)
 
     store = await open_store(tmp_path)
     for condition in (
