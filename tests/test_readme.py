@@ -33,7 +33,7 @@ def test_second_block_sets_up_and_runs_the_tests() -> None:
     assert shell_blocks()[1] == (
         "python3 -m venv .venv\n"
         ".venv/bin/pip install -c deploy/constraints.txt -e '.[dev]'\n"
-        ".venv/bin/python -m pytest\n"
+        ".venv/bin/python -m pytest -n auto\n"
     )
 
 
