@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -105,6 +106,17 @@ async def open_store(
         await store.close()
         raise
     return store
+
+
+@dataclass(frozen=True, slots=True)
+class _Storing:
+    """What a store request brings to one study. committed: the commit of the pack it lies in, if that is under way."""
+
+    datastore_id: str
+    study_instance_uid: str
+    arrivals: Sequence[Arrival]
+    occasion: Occasion
+    committed: asyncio.Task[None] | None
 
 
 class VersionedStore:
@@ -218,9 +230,8 @@ class VersionedStore:
         for study_instance_uid, arrivals in studies.items():
             try:
                 occasion = Occasion(self._clock(), "store", provenance)
-                outcomes.update(
-                    await self._store_study(datastore_id, study_instance_uid, arrivals, occasion, committed)
-                )
+                storing = _Storing(datastore_id, study_instance_uid, arrivals, occasion, committed)
+                outcomes.update(await self._store_study(storing))
             except (StorageFull, StorageFailed, StudyChanged) as error:
                 if not any(outcome.error is None for outcome in outcomes.values()):
                     raise
@@ -228,44 +239,30 @@ class VersionedStore:
                 outcomes.update({arrival.place: refused(error, arrival.identity) for arrival in arrivals})
         return [outcomes[place] for place in range(len(received))]
 
-    async def _store_study(
-        self,
-        datastore_id: str,
-        study_instance_uid: str,
-        arrivals: Sequence[Arrival],
-        occasion: Occasion,
-        committed: asyncio.Task[None] | None,
-    ) -> dict[int, StoredInstance]:
-        async with self._lock(datastore_id, study_instance_uid):
+    async def _store_study(self, storing: _Storing) -> dict[int, StoredInstance]:
+        async with self._lock(storing.datastore_id, storing.study_instance_uid):
             for _ in range(TRIES):
                 try:
-                    return await self._try_to_store(datastore_id, study_instance_uid, arrivals, occasion, committed)
+                    return await self._try_to_store(storing)
                 except StudyChanged as error:
                     conflict = error
             raise conflict
 
-    async def _try_to_store(
-        self,
-        datastore_id: str,
-        study_instance_uid: str,
-        arrivals: Sequence[Arrival],
-        occasion: Occasion,
-        committed: asyncio.Task[None] | None,
-    ) -> dict[int, StoredInstance]:
+    async def _try_to_store(self, storing: _Storing) -> dict[int, StoredInstance]:
         arriving: dict[str, set[str]] = {}
-        for arrival in arrivals:
+        for arrival in storing.arrivals:
             arriving.setdefault(arrival.identity.series_instance_uid, set()).add(arrival.identity.sop_instance_uid)
-        study, stored = await self._log.study_for_store(datastore_id, study_instance_uid, arriving)
-        placing = Placing(study, stored, occasion, self._new_id)
+        study, stored = await self._log.study_for_store(storing.datastore_id, storing.study_instance_uid, arriving)
+        placing = Placing(study, stored, storing.occasion, self._new_id)
 
         def place() -> tuple[dict[int, StoredInstance], Append | None]:
-            outcomes = placing.place(arrivals)
-            return outcomes, _stored(datastore_id, study, placing, occasion)
+            outcomes = placing.place(storing.arrivals)
+            return outcomes, _stored(storing.datastore_id, study, placing, storing.occasion)
 
         outcomes, append = await asyncio.to_thread(place)
         if append is not None:
-            if committed is not None:
-                await asyncio.shield(committed)  # before any row says what lies in the pack
+            if storing.committed is not None:
+                await asyncio.shield(storing.committed)  # before any row says what lies in the pack
             await self._log.append(append)
         return outcomes
 
