@@ -8,7 +8,7 @@ makes it: then the file and the version differ in just what the two heads differ
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.metadata.fingerprint import head_digest, joined_fingerprint, text_digest
@@ -20,50 +20,53 @@ from gateway.store.protocol import InstanceFile, StoredObject
 # How many older heads are tried. Instances come with few: mostly one, that of the first version.
 OLDER_HEADS = 8
 
-# An instance that is as it came has its file meta information first, and in it the transfer syntax it was read by.
+# In what an instance says itself, and not in an item of a sequence, if no item begins before it.
 _TRANSFER_SYNTAX = re.compile(rb'"TransferSyntaxUID":"([0-9.]+)"')
+_ITEM = b"[{"
 
 
 @dataclass(frozen=True, slots=True)
 class Digested:
-    """An instance of a version, the digest of its text, and its file."""
+    """An instance of a part: the digest of its text, its file, and the transfer syntax that it says."""
 
-    placed: PlacedInstance
+    sop_instance_uid: str
     digest: bytes
     stored: StoredObject
+    transfer_syntax_uid: str
 
 
-def digested(found: StoredFiles, wanted: Collection[str] | None) -> list[Digested]:
-    """Return the instances of a version in document order: of those wanted, None for all. Raises StorageFailed."""
-    return [
-        Digested(placed, text_digest(placed.text), found.objects[placed.object_number])
-        for part in found.version.parts.values()
-        for placed in unpack_part(part)
-        if wanted is None or placed.sop_instance_uid in wanted
-    ]
+def digested(found: StoredFiles) -> dict[int, list[Digested]]:
+    """Return the instances of a version's parts that were read, by the parts' numbers. Raises StorageFailed."""
+    manifest = found.version.manifest
+    return {
+        manifest[slot].number: [_digested(placed, found.objects) for placed in unpack_part(part)]
+        for slot, part in found.version.parts.items()
+    }
 
 
-def all_as_received(instances: Sequence[Digested], head: Head) -> bool:
-    """Whether each instance came with this head and as it is."""
-    digest = head_digest(head)
-    return all(joined_fingerprint(digest, one.digest) == one.stored.fingerprint for one in instances)
+def _digested(placed: PlacedInstance, objects: Mapping[int, StoredObject]) -> Digested:
+    uid, text = placed.sop_instance_uid, placed.text
+    return Digested(uid, text_digest(text), objects[placed.object_number], _transfer_syntax(placed))
+
+
+def _transfer_syntax(placed: PlacedInstance) -> str:
+    match = _TRANSFER_SYNTAX.search(placed.text)
+    if match and placed.text.find(_ITEM, 0, match.start()) < 0:
+        return match[1].decode("ascii")
+    return str(placed.metadata["DICOM"].get("TransferSyntaxUID") or "")
 
 
 def instance_files(instances: Sequence[Digested], heads: Sequence[Head]) -> list[InstanceFile]:
     """Return each instance's file, with the one of the heads that it came with."""
     digests = [(head_digest(head), head) for head in heads]
-    return [_file(instance, digests) for instance in instances]
+    return [
+        InstanceFile(one.sop_instance_uid, one.stored, one.transfer_syntax_uid, _received(one, digests))
+        for one in instances
+    ]
 
 
-def _file(instance: Digested, heads: list[tuple[bytes, Head]]) -> InstanceFile:
-    placed, stored = instance.placed, instance.stored
+def _received(instance: Digested, heads: Sequence[tuple[bytes, Head]]) -> Head | None:
     for digest, head in heads:
-        if joined_fingerprint(digest, instance.digest) == stored.fingerprint:
-            match = _TRANSFER_SYNTAX.search(placed.text)
-            syntax = match[1].decode("ascii") if match else _transfer_syntax(placed)
-            return InstanceFile(placed.sop_instance_uid, stored, syntax, head)
-    return InstanceFile(placed.sop_instance_uid, stored, _transfer_syntax(placed), None)
-
-
-def _transfer_syntax(placed: PlacedInstance) -> str:
-    return str(placed.metadata["DICOM"].get("TransferSyntaxUID") or "")
+        if joined_fingerprint(digest, instance.digest) == instance.stored.fingerprint:
+            return head
+    return None

@@ -28,7 +28,7 @@ from gateway.store.editing import INSTANCES_ON_LOOP, Editor
 from gateway.store.frames import FrameKeeper
 from gateway.store.import_log import ImportLog
 from gateway.store.importing import Arrival, Placing, refused
-from gateway.store.instance_files import OLDER_HEADS, all_as_received, digested, instance_files
+from gateway.store.instance_files import OLDER_HEADS, Digested, digested, instance_files
 from gateway.store.kept import Kept
 from gateway.store.log import Append, CurrentStudy, SearchLevel, StoredVersion, StudyChanged, VersionLog
 from gateway.store.log_sqlite import open_log
@@ -66,6 +66,9 @@ TRIES = 8
 
 # Bytes of metadata documents kept, each as it is sent: of a series of 500 instances some 300 KB.
 KEPT_DOCUMENTS = 16 * 1024 * 1024
+
+# Instances of which it is kept what their text and their file are; some 500 bytes each.
+KEPT_DIGESTS = 16 * 1024
 
 _SEARCH_LEVEL: Mapping[QueryLevel, SearchLevel] = {"Study": "study", "Series": "series", "Instance": "instance"}
 
@@ -138,6 +141,7 @@ class VersionedStore:
         self._new_id = new_id
         self._released = released
         self._frames = FrameKeeper(log, blobs)
+        self._digests: Kept[tuple[str, int], list[Digested]] = Kept(KEPT_DIGESTS, len)
         self._documents: Kept[tuple[str, str, int], bytes] = Kept(KEPT_DOCUMENTS, len)
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -359,17 +363,34 @@ class VersionedStore:
         version: int | None = None,
         instances: Collection[str] | None = None,
     ) -> ImageSetFiles:
-        found = await self._log.files(datastore_id, image_set_id, version, instances)
-        if found.version.properties.state == "DELETED":
-            raise Gone("image set", image_set_id)
-        head = unpack_head(found.version.head)
-        heads = [head]
-        texts = await asyncio.to_thread(digested, found, instances)
-        if not await asyncio.to_thread(all_as_received, texts, head):
+        stored = await self._read(datastore_id, image_set_id, version, ())
+        head = unpack_head(stored.head)
+        found = await self._digested(stored, instances)
+        files = await asyncio.to_thread(instance_files, found, [head])
+        if any(file.received is None for file in files):
             older = await self._log.heads(datastore_id, image_set_id, OLDER_HEADS)
-            heads += [unpack_head(packed) for packed in older if packed != found.version.head]
-        files = await asyncio.to_thread(instance_files, texts, heads)
+            heads = [head, *(unpack_head(packed) for packed in older if packed != stored.head)]
+            files = await asyncio.to_thread(instance_files, found, heads)
         return ImageSetFiles(head, files)
+
+    async def _digested(self, stored: StoredVersion, instances: Collection[str] | None) -> list[Digested]:
+        """Return the instances wanted of a version, in document order."""
+        at = stored.properties
+        numbers = [part.number for part in stored.manifest if part.number]
+        found = {number: digests for number in numbers if (digests := self._digests.peek((at.image_set_id, number)))}
+        kept = {one.sop_instance_uid for digests in found.values() for one in digests}
+        if len(found) < len(numbers) and (instances is None or not kept.issuperset(instances)):
+            read = await self._log.files(at.datastore_id, at.image_set_id, at.version, instances)
+            new = await asyncio.to_thread(digested, read)
+            for number, digests in new.items():
+                self._digests.put((at.image_set_id, number), digests)
+            found |= new
+        return [
+            one
+            for number in numbers
+            for one in found.get(number, ())
+            if instances is None or one.sop_instance_uid in instances
+        ]
 
     async def bulk_data(self, datastore_id: str, image_set_id: str, uri: str) -> Address:
         return await self._log.bulk_data(datastore_id, image_set_id, uri)
