@@ -106,6 +106,17 @@ def share_folders() -> None:
     uuid.uuid4 = lambda: uuid.UUID(begins[real().int % len(begins)] + real().hex[4:])  # type: ignore[assignment]
 
 
+def take_time() -> None:
+    """Have packs take their time to be committed, as on a disk: what must wait for them is seen to wait."""
+    at_once = blobs_folder.FolderPack._commit
+
+    def after_a_while(pack: blobs_folder.FolderPack) -> None:
+        time.sleep(random.choice((0.0, 0.01, 0.03)))
+        at_once(pack)
+
+    blobs_folder.FolderPack._commit = after_a_while  # type: ignore[method-assign]
+
+
 def misbehave(synchronous: str, folder_sync: bool) -> None:
     """Have this process write as no gateway may."""
     if synchronous != "FULL":
@@ -445,6 +456,7 @@ def main() -> int:
     if given.work or given.go_on:
         misbehave(given.synchronous, not given.no_folder_sync)
         share_folders()
+        take_time()
         sqlite_database.CHECKPOINT_COMMITS = 7
         disk = Disk()
         disk.record(given.journal)
