@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from botocore.client import BaseClient
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 
-from tests.conftest import Server
-from tests.healthimaging.conftest import ImageSet, patient
+from tests.conftest import Server, serving
+from tests.healthimaging.clients import boto3_client
+from tests.healthimaging.conftest import SERIES, ImageSet, image_set, patient, stow
 from tests.healthimaging.test_copying import copy
+from tests.samples import ct_series
 
 
 def events(server: Server, datastore_id: str, **query: Any) -> dict[str, Any]:
@@ -94,3 +100,49 @@ def test_unknown_data_store_has_no_feed(session_server: Server) -> None:
     answer = httpx.get(f"{session_server.url}/datastore/{'0' * 32}/events")
 
     assert (answer.status_code, answer.headers["x-amzn-ErrorType"]) == (404, "ResourceNotFoundException")
+
+
+def test_feed_loses_nothing_when_the_gateway_is_killed(tmp_path: Path) -> None:
+    """SIGKILL in the middle of edits, three times: every edit that was answered is told, once, in order; what was read
+    before is told the same again, and the cursor goes on from there."""
+    datastore_id, image_set_id, answered = "", "", 0
+    told: list[dict[str, Any]] = []
+    cursor = "0.0"
+    for _ in range(3):
+        with serving(tmp_path / "data") as server:
+            boto = boto3_client(server.endpoint)
+            if not datastore_id:
+                datastore_id = boto.list_datastores()["datastoreSummaries"][0]["datastoreId"]
+                stow(server, datastore_id, ct_series(1))
+                image_set_id = image_set(boto, datastore_id, SERIES).image_set_id
+                answered = 1
+            one = ImageSet(boto, datastore_id, image_set_id)
+            killing = threading.Timer(0.4, server.process.kill)
+            killing.start()
+            answered = edit_until_it_is_gone(server, one, answered)
+            killing.join()
+            boto.close()
+
+        with serving(tmp_path / "data") as server:
+            page = events(server, datastore_id, after=cursor, limit=1000)
+            told += page["events"]
+            cursor = page["cursor"]
+            assert events(server, datastore_id, limit=1000)["events"] == told
+
+    made = [event["detail"]["imageSetVersion"] for event in told if event["detail-type"] == "Image Set Updated"]
+    # One that was not answered may be there too: an answer can be lost, an event cannot.
+    assert made == [str(version) for version in range(2, len(made) + 2)]
+    assert answered <= len(made) + 1
+    assert len(made) >= 6
+    assert len({event["id"] for event in told}) == len(told)
+
+
+def edit_until_it_is_gone(server: Server, one: ImageSet, version: int) -> int:
+    """Edit as fast as can be until nobody answers; return the last version that was answered."""
+    latest = int(one.properties()["versionId"])
+    assert latest >= version
+    with suppress(EndpointConnectionError, ConnectionClosedError, ReadTimeoutError):
+        while True:
+            one.update(patient(PatientName=f"A^{latest}"), latest=str(latest))
+            latest += 1
+    return latest

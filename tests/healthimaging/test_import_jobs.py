@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -217,30 +219,53 @@ def test_cli_takes_a_folder_from_json(importing: Server, start: dict[str, Any], 
     assert [job["jobId"] for job in listed["jobSummaries"]] == [answer["jobId"]]
 
 
-def test_job_goes_on_after_the_gateway_was_killed(tmp_path: Path) -> None:
-    """Every file is imported once, into one version."""
-    (tmp_path / "in").mkdir()
-    for number, file in enumerate(ct_series(300)):
-        (tmp_path / "in" / f"{number:03}.dcm").write_bytes(file)
-    with serving(tmp_path / "data", "--import-folders", str(tmp_path)) as server:
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with 40 studies of 15 instances: more than one pack of an import job."""
+    folder = tmp_path_factory.mktemp("studies") / "in"
+    folder.mkdir()
+    for study in range(40):
+        for number in range(15):
+            file = instance(study=f"1.2.3.{study}", instance_number=number)
+            (folder / f"{study:02}-{number:02}.dcm").write_bytes(file)
+    return folder
+
+
+# How many rows there are when a job is killed: of files that were read, and of files that were placed.
+MOMENTS = {
+    "submitted": "SELECT COUNT(*) FROM import_job",
+    "received": "SELECT COUNT(*) FROM import_file",
+    "placed": "SELECT COUNT(*) FROM import_file WHERE outcome IS NOT NULL",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_job_goes_on_after_the_gateway_was_killed(tmp_path: Path, studies: Path, moment: str) -> None:
+    """SIGKILL when it was just submitted, between its packs, and between its studies: every file is imported once, and
+    every image set has one version."""
+    options = ("--import-folders", f"{tmp_path}:{studies.parent}")
+    with serving(tmp_path / "data", *options) as server:
         boto = boto3_client(server.endpoint)
         datastore_id = boto.list_datastores()["datastoreSummaries"][0]["datastoreId"]
         started = boto.start_dicom_import_job(
             datastoreId=datastore_id,
             dataAccessRoleArn=ROLE,
-            inputS3Uri=f"file://{tmp_path}/in/",
+            inputS3Uri=f"file://{studies}/",
             outputS3Uri=f"file://{tmp_path}/out/",
         )
-        time.sleep(0.2)
+        with closing(sqlite3.connect(f"file:{tmp_path}/data/gateway.db?mode=ro", uri=True)) as database:
+            while not database.execute(MOMENTS[moment]).fetchone()[0]:
+                time.sleep(0.002)
         server.process.kill()
         boto.close()
+    assert not (tmp_path / "out").exists()
 
-    with serving(tmp_path / "data", "--import-folders", str(tmp_path)) as server:
+    with serving(tmp_path / "data", *options) as server:
         boto = boto3_client(server.endpoint)
         done = wait(boto, datastore_id, started["jobId"])
         boto.close()
 
     assert done["jobStatus"] == "COMPLETED"
     [output] = (tmp_path / "out").iterdir()
-    [image_set] = summary(output)["imageSetsSummary"]
-    assert (image_set["imageSetVersion"], image_set["numberOfMatchedSOPInstances"]) == (1, 300)
+    found = summary(output)["imageSetsSummary"]
+    assert [(one["imageSetVersion"], one["numberOfMatchedSOPInstances"]) for one in found] == [(1, 15)] * 40
