@@ -26,6 +26,7 @@ _ATTEMPTS = 5
 _TOLD_LATER = ("duplicate", "Series")
 
 _NO_CHANGE = "The update changes nothing, so no version was made"
+_OTHERS_CHANGED = "The update changes other image sets of the study and not this one"
 
 
 async def get_image_set(context: Context, request: Input) -> Output:
@@ -82,8 +83,9 @@ async def update_image_set_metadata(context: Context, request: Input) -> Output:
         force=force,
         include_study_image_sets=whole_study,
     )
-    version = await _carry_out(context, edit)
+    version, others_changed = await _carry_out(context, edit)
     changed = version.version > latest
+    unchanged = _OTHERS_CHANGED if others_changed else _NO_CHANGE
     return {
         "datastoreId": datastore_id,
         "imageSetId": image_set_id,
@@ -92,23 +94,25 @@ async def update_image_set_metadata(context: Context, request: Input) -> Output:
         "imageSetWorkflowStatus": "UPDATING" if changed else version.workflow_status,
         "createdAt": version.created_at,
         "updatedAt": version.updated_at,
-        "message": None if changed else _NO_CHANGE,
+        "message": None if changed else unchanged,
     }
 
 
-async def _carry_out(context: Context, edit: Edit) -> ImageSetVersion:
-    """Return the version that an edit of one image set made, the one it was made from where it changes nothing."""
+async def _carry_out(context: Context, edit: Edit) -> tuple[ImageSetVersion, bool]:
+    """Return the version that an edit of one image set made, the one it was made from where it changes nothing in it;
+    and whether it changed anything."""
     [named] = edit.image_sets
     try:
         result = await context.store.edit(edit)
     except ConstraintViolations as error:
         if any((violation.rule, violation.level) != _TOLD_LATER for violation in error.violations):
             raise
-        return await context.store.record_failure(
+        failed = await context.store.record_failure(
             edit.datastore_id, named.image_set_id, named.latest_version, str(error), edit.provenance
         )
+        return failed, False
     made = next(image_set for image_set in result.image_sets if image_set.image_set_id == named.image_set_id)
-    return await context.store.image_set(edit.datastore_id, named.image_set_id, made.version)
+    return await context.store.image_set(edit.datastore_id, named.image_set_id, made.version), result.changed
 
 
 async def delete_image_set(context: Context, request: Input) -> Output:

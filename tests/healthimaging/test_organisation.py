@@ -9,7 +9,7 @@ import pytest
 from botocore.client import BaseClient
 
 from tests.conftest import Server
-from tests.healthimaging.conftest import SERIES, ImageSet, stow
+from tests.healthimaging.conftest import SERIES, ImageSet, patient, stow
 from tests.samples import instance
 
 STUDY = SERIES.removesuffix(".1")
@@ -174,3 +174,24 @@ def test_bulk_data_of_what_is_not_primary_says_where_it_is(
     [dataset] = httpx.get(url, params={"imageSetId": second}).json()
 
     assert httpx.get(dataset["00420011"]["BulkDataURI"]).content == big
+
+
+def test_series_that_comes_after_a_correction_says_what_it_says(
+    boto: BaseClient, session_server: Server, empty_datastore: str
+) -> None:
+    """The patient's name is no grouping key: the late series is primary, with the old name, until the study's update is
+    made once more. That changes the late series alone."""
+    stow(session_server, empty_datastore, [instance()])
+    [(first, _, _)] = image_sets(boto, empty_datastore)
+    first.update(patient(PatientName="CORRECTED^NAME"), includeStudyImageSets=True)
+    stow(session_server, empty_datastore, [instance(series=f"{STUDY}.2")])
+
+    [(_, primary, _), (late, late_primary, _)] = image_sets(boto, empty_datastore)
+    before = late.document()["Patient"]["DICOM"]["PatientName"]
+    answer = first.update(patient(PatientName="CORRECTED^NAME"), latest="2", includeStudyImageSets=True)
+
+    assert (primary, late_primary, before) == (True, True, "CompressedSamples^CT1")
+    assert late.document()["Patient"]["DICOM"]["PatientName"] == "CORRECTED^NAME"
+    assert [one.properties()["versionId"] for one in (first, late)] == ["2", "2"]
+    assert answer["latestVersionId"] == "2"
+    assert answer["message"] == "The update changes other image sets of the study and not this one"
