@@ -14,7 +14,7 @@ from gateway.dicomweb.preconditions import image_set_etag, study_etag
 from gateway.dicomweb.problems import violation_json
 from gateway.metadata.diff import summarise
 from gateway.metadata.image_set import Change, Delete, MetadataUpdates, Revert, UpdateDocument
-from gateway.store.protocol import Answer, EditResult, ImageSetEdit, ImageSetResult
+from gateway.store.protocol import Answer, EditResult, ImageSetEdit, ImageSetResult, Move
 
 # HealthImaging's service model: a DICOMAttribute blob has at most 30000 bytes; its service quotas: "maximum payload
 # size limit accepted by UpdateImageSetMetadata", 10 kilobytes, adjustable.
@@ -101,9 +101,11 @@ def _dry_image_set(edit: ImageSetEdit, result: ImageSetResult | None) -> dict[st
     }
 
 
-def _as_aws_takes_it(change: MetadataUpdates | Revert | Delete) -> dict[str, Any]:
+def _as_aws_takes_it(change: MetadataUpdates | Revert | Delete | Move) -> dict[str, Any]:
     if isinstance(change, Delete):
         return {"deleteImageSet": True}
+    if isinstance(change, Move):  # no operation of its own: CopyImageSet, and the removal of the instance
+        return {"moves": change.sop_instance_uid, "to": change.to.image_set_id if change.to else None}
     if isinstance(change, Revert):
         return {"updateImageSetMetadataUpdates": {"revertToVersionId": str(change.to)}}
     documents = {

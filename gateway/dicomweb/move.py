@@ -1,8 +1,9 @@
-"""Moving a study or a series: `POST …/move` with a dataset of the identifiers it is to have.
+"""Moving a study, a series or an instance: `POST …/move` with a dataset of the identifiers it is to have.
 
 A move is an edit of UIDs, so the constraints on UIDs decide about it: it needs `force=true`. Into a study that is
-there already a series or study comes as a part of that study: with that study's Patient and Study attributes, for the
-series of a study agree in them. Where there is none, the attributes are its own and those the dataset names.
+there already it comes as a part of that study: with that study's Patient and Study attributes, for the series of a
+study agree in them. Where there is none, the attributes are its own and those the dataset names. Either is decided by
+the version that the other study has; if that changes meanwhile, it is decided again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.dicom.dataset import Dataset, Element, MergePatch
+from gateway.dicom.dataset import Dataset, Element, MergePatch, Tag
 from gateway.dicom.json_model import parse_dataset
 from gateway.dicom.levels import level_of
 from gateway.dicom.values import value_problems
@@ -26,40 +27,49 @@ from gateway.dicomweb.level_edits import SERIES_INSTANCE_UID, SOP_INSTANCE_UID, 
 from gateway.dicomweb.plans import LevelEdit, Plan
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.targets import Target, datastore_of, root_url, target_of
-from gateway.errors import InvalidDicomJson, Level, NotFound
+from gateway.errors import Gone, InvalidDicomJson, Level, NotFound
 from gateway.metadata.image_set import Head
-from gateway.metadata.mapping import LevelPatch, to_dataset, to_updates
+from gateway.metadata.mapping import LevelPatch, to_dataset, to_head, to_updates
 from gateway.state import State
-from gateway.store.protocol import ImageSetEdit, Store
+from gateway.store.protocol import Destination, ImageSetEdit, Member, Move, Store, StudyVersion
 
 _UPPER: tuple[Level, ...] = ("Patient", "Study")
 
 
 @endpoint
 async def move(request: Request[State]) -> Response:
-    """Give a study or series other identifiers, and with them another place."""
+    """Give a study, series or instance other identifiers, and with them another place."""
     target = target_of(request)
     received = await receive(request, DATASET_TYPES)
     dataset = await received.parsed(parse_dataset)
     check_identifiers(dataset, target)
     store, datastore_id = request.state["store"], await datastore_of(request)
-    plan = plan_move(dataset, root_url(request))
+    plan = (plan_instance_move if target.instance else plan_move)(dataset, root_url(request))
     done = await carry_out(store, datastore_id, target, plan, received.options)
     return Response(done.body, done.status, dict(done.headers))
 
 
+# What says where a study, a series or an instance is.
+_PLACE: dict[Level, tuple[Tag, ...]] = {
+    "Study": (STUDY_INSTANCE_UID,),
+    "Series": (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID),
+    "Instance": (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID),
+}
+
+
 def check_identifiers(dataset: Dataset, target: Target) -> None:
     """Return if the dataset says where the target is to go. Raises InvalidDicomJson."""
-    wanted = (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID) if target.series else (STUDY_INSTANCE_UID,)
+    wanted = _PLACE[target.level]
     for tag, element in dataset.items():
         if tag in wanted and (len(element.values) != 1 or value_problems(element)):
             raise InvalidDicomJson(f"$.{tag}", "is not one UID as PS3.5 9.1 has it")
-        if tag not in wanted and (tag in (SERIES_INSTANCE_UID, SOP_INSTANCE_UID) or level_of(tag) not in _UPPER):
+        if tag not in wanted and (tag in _PLACE["Instance"] or level_of(tag) not in _UPPER):
             raise InvalidDicomJson(f"$.{tag}", f"is not where a {target.level.lower()} is: a move leaves it as it is")
     if not dataset:
         raise InvalidDicomJson("$", "names no identifier: a move says where to")
-    if target.series and not dataset.keys() & set(wanted):
-        raise InvalidDicomJson(f"$.{STUDY_INSTANCE_UID}", "is missing: it says which study the series goes to")
+    if target.series and not dataset.keys() & set(wanted[:2]):
+        missing = STUDY_INSTANCE_UID if target.level == "Series" else SERIES_INSTANCE_UID
+        raise InvalidDicomJson(f"$.{missing}", f"is missing: it says where the {target.level.lower()} goes to")
 
 
 def plan_move(dataset: Dataset, root: str) -> Plan:
@@ -69,34 +79,88 @@ def plan_move(dataset: Dataset, root: str) -> Plan:
     """
 
     async def plan(edited: Edited) -> list[ImageSetEdit]:
-        study = str(dataset[STUDY_INSTANCE_UID].values[0]) if STUDY_INSTANCE_UID in dataset else ""
-        stays = study in ("", edited.study.study_instance_uid)
-        joined = None if stays else await _head_of(edited.store, edited.datastore_id, study)
-        if joined or (stays and edited.member):
+        study = _uid(dataset, STUDY_INSTANCE_UID, edited.study.study_instance_uid)
+        stays = study == edited.study.study_instance_uid
+        joined = None if stays else await _joined_study(edited.store, edited.datastore_id, study)
+        head = await _head_of(edited, joined.primary[0]) if joined and joined.primary else None
+        if head or (stays and edited.member):
             _check_no_attributes(dataset)
-        upper = _joined(joined) if joined else _edits(dataset)
+        upper = _joined(head) if head else _edits(dataset)
         series = edited.member.series_instance_uid if edited.member else ""
         edits = await plans.edit_attributes([*upper, *_series_edit(dataset, series)], root)(_narrowed(edited))
-        return edits if stays or edited.member else [*edits, *_unseen(edited, dataset[STUDY_INSTANCE_UID])]
+        if stays:
+            return edits
+        unseen = [] if edited.member else _unseen(edited, dataset[STUDY_INSTANCE_UID])
+        return [replace(edit, joins=(study, joined.version if joined else 0)) for edit in [*edits, *unseen]]
 
     return plan
 
 
-async def _head_of(store: Store, datastore_id: str, study: str) -> Head | None:
-    """Return Patient and Study of the study there is, None where there is none or it was deleted."""
+def plan_instance_move(dataset: Dataset, root: str) -> Plan:
+    """Return the plan that moves an instance, into a series there is or into a new one.
+
+    Raises InvalidDicomJson for attributes of a study that has its own.
+    """
+
+    async def plan(edited: Edited) -> list[ImageSetEdit]:
+        assert edited.member is not None
+        target = edited.target
+        study = _uid(dataset, STUDY_INSTANCE_UID, target.study)
+        series = _uid(dataset, SERIES_INSTANCE_UID, target.series)
+        instance = _uid(dataset, SOP_INSTANCE_UID, target.instance)
+        stays = study == target.study
+        if stays:
+            _check_no_attributes(dataset)
+        if stays and series == target.series:
+            patch: MergePatch = {tag: dataset[tag] for tag in dataset if tag == SOP_INSTANCE_UID}
+            edit = LevelEdit("Instance", patch, target.series, target.instance)
+            return await plans.edit_attributes([edit], root)(edited) if patch else []
+        joined = edited.study if stays else await _joined_study(edited.store, edited.datastore_id, study)
+        member = next((one for one in joined.primary if one.series_instance_uid == series), None) if joined else None
+        if joined and joined.primary:
+            _check_no_attributes(dataset)
+        head = await _head_of(edited, member) if member else await _new_head(edited, joined, dataset, series)
+        to = Destination(member.image_set_id, member.version) if member else None
+        move = Move(target.instance, instance, head, to)
+        joins = (study, joined.version if joined else 0)
+        return [ImageSetEdit(edited.member.image_set_id, edited.member.version, move, joins)]
+
+    return plan
+
+
+def _uid(dataset: Dataset, tag: Tag, otherwise: str) -> str:
+    return str(dataset[tag].values[0]) if tag in dataset else otherwise
+
+
+async def _joined_study(store: Store, datastore_id: str, study: str) -> StudyVersion | None:
+    """Return the study with a UID as it is now, deleted or not; None where there never was one."""
     try:
-        found = await store.study(datastore_id, study)
+        return await store.study(datastore_id, study)
+    except Gone:
+        return (await store.study_versions(datastore_id, study))[0]
     except NotFound:
         return None
-    if not found.primary:
-        return None
-    member = found.primary[0]
-    return (await store.metadata(datastore_id, member.image_set_id, member.version, ())).head
+
+
+async def _head_of(edited: Edited, member: Member) -> Head:
+    """Return Patient, Study and Series of an image set, of another study as well."""
+    return (await edited.metadata(member)).head
+
+
+async def _new_head(edited: Edited, joined: StudyVersion | None, dataset: Dataset, series: str) -> Head:
+    """Return the head of a new series: its study's, or what the instance had with what the dataset names in place."""
+    assert edited.member is not None
+    own = await _head_of(edited, edited.member)
+    renamed = to_dataset(own.series) | {SERIES_INSTANCE_UID: Element("UI", (series,))}
+    if joined and joined.primary:
+        above = await _head_of(edited, joined.primary[0])
+        return replace(above, series=to_head(renamed).series)
+    return to_head({**to_dataset(own.patient, own.study), **dataset, **renamed})
 
 
 def _check_no_attributes(dataset: Dataset) -> None:
     for tag in dataset:
-        if tag not in (STUDY_INSTANCE_UID, SERIES_INSTANCE_UID):
+        if tag not in _PLACE["Instance"]:
             raise InvalidDicomJson(f"$.{tag}", "is of the study it goes to, which has its own: edit that study")
 
 
@@ -138,4 +202,5 @@ def _unseen(edited: Edited, study: Element) -> Sequence[ImageSetEdit]:
 routes: list[Route] = [
     Route("/studies/{study}/move", move, methods=["POST"]),
     Route("/studies/{study}/series/{series}/move", move, methods=["POST"]),
+    Route("/studies/{study}/series/{series}/instances/{instance}/move", move, methods=["POST"]),
 ]

@@ -126,7 +126,7 @@ class Copier:
         if missing := (copy.instances or frozenset()) - found.keys():
             raise InvalidRequest(f"the image set does not have {len(missing)} of the instances to copy")
         _require_few(sum(_frames_of(instance) for instance in found.values()))
-        uris = dict.fromkeys(uri for instance in found.values() for uri in _bulk_uris(instance["DICOM"]))
+        uris = dict.fromkeys(uri for instance in found.values() for uri in bulk_uris(instance["DICOM"]))
         return Copied(
             stored.properties,
             unpack_head(stored.head),
@@ -171,16 +171,16 @@ def _frames_of(instance: InstanceMetadata) -> int:
     return max(int(text), 1) if text.isdecimal() else 1
 
 
-def _bulk_uris(value: Any) -> Iterator[str]:
+def bulk_uris(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         if value.keys() == {"BulkDataURI"}:
             yield value["BulkDataURI"]
         else:
             for member in value.values():
-                yield from _bulk_uris(member)
+                yield from bulk_uris(member)
     elif isinstance(value, list):
         for member in value:
-            yield from _bulk_uris(member)
+            yield from bulk_uris(member)
 
 
 # -- the destination
@@ -291,7 +291,7 @@ def _made(target: Target, source: Copied, occasion: Occasion, new_id: Callable[[
     item = original_attributes_item(original, when=occasion.at, system=SYSTEM, source="", reason="COERCE")
     for uid, instance in source.instances.items():
         metadata = add_original_attributes(instance, item) if original else instance
-        bulk = {uri: source.bulk[uri] for uri in _bulk_uris(instance["DICOM"])}
+        bulk = {uri: source.bulk[uri] for uri in bulk_uris(instance["DICOM"])}
         draft.put(uid, metadata, source.objects[uid], bulk)
     draft.changed = ChangeSummary(instances=len(source.instances))
     return replace(draft.finish(occasion), workflow_status="COPIED")

@@ -27,6 +27,8 @@ from gateway.metadata.image_set import (
     Profile,
     Revert,
 )
+from gateway.store import moving
+from gateway.store.copying import bulk_uris
 from gateway.store.image_set_edits import Step, delete, object_numbers, revert, update
 from gateway.store.log import (
     Append,
@@ -38,12 +40,14 @@ from gateway.store.log import (
     StoredVersion,
     VersionLog,
 )
-from gateway.store.parts import Part
+from gateway.store.moving import Moved, destination
+from gateway.store.parts import Part, instances_by_uid
 from gateway.store.protocol import (
     Action,
     Edit,
     EditResult,
     ImageSetVersion,
+    Move,
 )
 from gateway.store.study_rows import Occasion, joined_summary, member_of, new_study_version
 
@@ -60,15 +64,22 @@ class Editor:
     log: VersionLog
     profile: Profile
     record_original_attributes: bool
+    new_id: Callable[[], str]
 
     async def edit(self, edit: Edit, study_instance_uid: str, at: datetime) -> EditResult:
         """Carry an edit out. Raises as Store.edit does, and StudyChanged where it is worth another try."""
         choose = _chooser(edit, self.record_original_attributes)
         study = await self.log.current_study(edit.datastore_id, study_instance_uid, choose)
         targets = _targets(edit, study)
+        studies = {study.study_instance_uid: study}
+        studies |= {uid: await self.log.current_study(edit.datastore_id, uid, choose) for uid in _moved_to(edit, study)}
         occasion = Occasion(at, _action(edit), edit.provenance, edit.force)
-        steps = [await self._step(edit, current, change, occasion) for current, change in targets]
-        studies = await self._studies(edit.datastore_id, study, steps)
+        steps = [
+            step
+            for current, change in targets
+            for step in await self._steps(edit.datastore_id, current, change, studies, occasion)
+        ]
+        await self._find_studies(edit, studies, steps)
         duplicates = _duplicates(steps, studies)
         refused = [violation for step in steps for violation in (step.left if edit.force else step.violations)]
         if (refused or duplicates) and not edit.dry_run:
@@ -79,16 +90,45 @@ class Editor:
             await self.log.append(_with_answer(append, edit, result))
         return result
 
-    async def _step(
-        self, edit: Edit, current: CurrentImageSet, change: MetadataUpdates | Revert | Delete, occasion: Occasion
-    ) -> Step:
+    async def _steps(
+        self,
+        datastore_id: str,
+        current: CurrentImageSet,
+        change: MetadataUpdates | Revert | Delete | Move,
+        studies: Mapping[str, CurrentStudy],
+        occasion: Occasion,
+    ) -> list[Step]:
         if isinstance(change, Revert):
-            return await self._revert(edit.datastore_id, current, change)
+            return [await self._revert(datastore_id, current, change)]
+        if isinstance(change, Move):
+            return await self._move(datastore_id, current, change, studies, occasion)
         count = sum(part.count for part in current.parts.values())
         if isinstance(change, Delete):
-            return await _off_loop(count, lambda: delete(current))
+            return [await _off_loop(count, lambda: delete(current))]
         record = self.record_original_attributes
-        return await _off_loop(count, lambda: update(current, change, occasion, self.profile, record))
+        return [await _off_loop(count, lambda: update(current, change, occasion, self.profile, record))]
+
+    async def _move(
+        self,
+        datastore_id: str,
+        current: CurrentImageSet,
+        move: Move,
+        studies: Mapping[str, CurrentStudy],
+        occasion: Occasion,
+    ) -> list[Step]:
+        uid = move.sop_instance_uid
+        found = instances_by_uid(current.parts.values(), {uid})
+        if uid not in found:
+            raise NotFound("instance", uid)
+        source = (datastore_id, current.image_set_id)
+        moved = Moved(
+            current,
+            found[uid],
+            (await self.log.objects(*source, current.properties.version, {uid}))[uid],
+            {uri: await self.log.bulk_data(*source, uri) for uri in dict.fromkeys(bulk_uris(found[uid]["DICOM"]))},
+        )
+        to = destination(move, studies[move.head.study_instance_uid])
+        return moving.steps(move, moved, to, self.new_id(), occasion, self.profile, self.record_original_attributes)
 
     async def _revert(self, datastore_id: str, current: CurrentImageSet, change: Revert) -> Step:
         target = await self.log.read(datastore_id, current.image_set_id, change.to)
@@ -120,14 +160,15 @@ class Editor:
         ]
         return any(stored[0][uid].sha256 != stored[1][uid].sha256 for uid in uids)
 
-    async def _studies(self, datastore_id: str, study: CurrentStudy, steps: Sequence[Step]) -> dict[str, CurrentStudy]:
-        """Return the study, and those that image sets of it move to, by Study Instance UID."""
-        studies = {study.study_instance_uid: study}
+    async def _find_studies(self, edit: Edit, studies: dict[str, CurrentStudy], steps: Sequence[Step]) -> None:
+        """Add to `studies` those that image sets move to. Raises VersionConflict for one the edit was not made from."""
         for step in steps:
             uid = step.draft.head.study_instance_uid
             if step.changed and uid not in studies:
-                studies[uid] = await self.log.current_study(datastore_id, uid)
-        return studies
+                studies[uid] = await self.log.current_study(edit.datastore_id, uid)
+        for uid, version in (one.joins for one in edit.image_sets if one.joins):
+            if uid in studies and studies[uid].version != version:
+                raise VersionConflict(f"study {uid}", version, studies[uid].version)
 
 
 async def _off_loop(instances: int, work: Callable[[], Result]) -> Result:
@@ -140,6 +181,11 @@ async def _off_loop(instances: int, work: Callable[[], Result]) -> Result:
 def _chooser(edit: Edit, everything: bool) -> Callable[[ImageSetVersion], Collection[str] | None]:
     """Return the choice of instances to read: those an update names, all of what is deleted."""
     changes = {one.image_set_id: one.change for one in edit.image_sets}
+    arrivals = {
+        one.change.to.image_set_id: {one.change.new_uid}
+        for one in edit.image_sets
+        if isinstance(one.change, Move) and one.change.to
+    }
 
     def choose(image_set: ImageSetVersion) -> Collection[str] | None:
         change = changes.get(image_set.image_set_id)
@@ -147,19 +193,23 @@ def _chooser(edit: Edit, everything: bool) -> Callable[[ImageSetVersion], Collec
             return None
         if isinstance(change, MetadataUpdates):
             return None if everything else named_instances(change)
+        if isinstance(change, Move):
+            return {change.sop_instance_uid}
+        if image_set.image_set_id in arrivals:
+            return arrivals[image_set.image_set_id]
         included = edit.include_study_image_sets and image_set.is_primary
         return None if everything and included else ()
 
     return choose
 
 
-def _targets(edit: Edit, study: CurrentStudy) -> list[tuple[CurrentImageSet, MetadataUpdates | Revert | Delete]]:
+def _targets(edit: Edit, study: CurrentStudy) -> list[tuple[CurrentImageSet, MetadataUpdates | Revert | Delete | Move]]:
     """Return the image sets to change. Raises NotFound, Gone, VersionConflict, InvalidUpdate."""
     uid = study.study_instance_uid
     if edit.study_version is not None and edit.study_version != study.version:
         raise VersionConflict(f"study {uid}", edit.study_version, study.version)
     image_sets = {image_set.image_set_id: image_set for image_set in study.image_sets}
-    targets: dict[str, tuple[CurrentImageSet, MetadataUpdates | Revert | Delete]] = {}
+    targets: dict[str, tuple[CurrentImageSet, MetadataUpdates | Revert | Delete | Move]] = {}
     for one in edit.image_sets:
         current = image_sets.get(one.image_set_id)
         if current is None:
@@ -175,6 +225,14 @@ def _targets(edit: Edit, study: CurrentStudy) -> list[tuple[CurrentImageSet, Met
     if edit.include_study_image_sets:
         targets.update(_included(edit, study, targets))
     return list(targets.values())
+
+
+def _moved_to(edit: Edit, study: CurrentStudy) -> set[str]:
+    """Return the other studies that instances move to."""
+    uids = {one.change.head.study_instance_uid for one in edit.image_sets if isinstance(one.change, Move)}
+    if uids and len(edit.image_sets) > 1:
+        raise InvalidUpdate("the move of an instance is an edit of its own")
+    return uids - {study.study_instance_uid}
 
 
 def _included(
@@ -222,7 +280,7 @@ def _action(edit: Edit) -> Action:
 
 def _duplicates(steps: Sequence[Step], studies: Mapping[str, CurrentStudy]) -> list[Violation]:
     """Return a violation for each image set that would become the second primary one of its series."""
-    edited = {step.current.image_set_id for step in steps if step.changed}
+    edited = {step.draft.image_set_id for step in steps if step.changed}
     taken = {
         (study.study_instance_uid, image_set.properties.series_instance_uid)
         for study in studies.values()
@@ -244,7 +302,7 @@ def _duplicates(steps: Sequence[Step], studies: Mapping[str, CurrentStudy]) -> l
                     force_lifts=False,
                     tag="0020000E",
                     keyword="SeriesInstanceUID",
-                    series_instance_uid=step.current.properties.series_instance_uid,
+                    series_instance_uid=(step.current.properties if step.current else head).series_instance_uid,
                 )
             )
         taken.add(key)
@@ -253,7 +311,7 @@ def _duplicates(steps: Sequence[Step], studies: Mapping[str, CurrentStudy]) -> l
 
 def _append(edit: Edit, steps: Sequence[Step], studies: Mapping[str, CurrentStudy], occasion: Occasion) -> Append:
     """Return what to write: the new versions, and one of each study they were or are in."""
-    versions = {step.current.image_set_id: step.draft.finish(occasion) for step in steps if step.changed}
+    versions = {step.draft.image_set_id: step.draft.finish(occasion) for step in steps if step.changed}
     new = (
         [_study_version(study, versions, studies.values(), occasion) for study in studies.values()] if versions else []
     )
@@ -287,9 +345,10 @@ def _result(
     steps: Sequence[Step],
     duplicates: Sequence[Violation],
 ) -> EditResult:
-    """Return what the edit did. The study is the one the image sets are in afterwards, if that is one."""
+    """Return what the edit did. The study is the one the image sets, or the instance, are in afterwards, if one."""
     changed = any(step.changed for step in steps)
-    after = {step.draft.head.study_instance_uid for step in steps}
+    moves = [one.change.head.study_instance_uid for one in edit.image_sets if isinstance(one.change, Move)]
+    after = set(moves) or {step.draft.head.study_instance_uid for step in steps}
     now = studies[after.pop()] if len(after) == 1 and changed else study
     return EditResult(
         study_instance_uid=now.study_instance_uid,

@@ -36,9 +36,12 @@ from gateway.store.study_rows import Occasion
 
 @dataclass(slots=True)
 class Step:
-    """What the edit does to one image set. violations: without force; left: those that force would not lift."""
+    """What the edit does to one image set. current: None for a new one.
 
-    current: CurrentImageSet
+    violations: without force; left: those that force would not lift.
+    """
+
+    current: CurrentImageSet | None
     draft: Draft
     changes: tuple[Change, ...] = ()
     violations: tuple[Violation, ...] = ()
@@ -47,14 +50,15 @@ class Step:
 
     @property
     def changed(self) -> bool:
-        return bool(self.changes) or self.other_bytes or self.draft.state != self.current.properties.state
+        state = self.current.properties.state if self.current else "ACTIVE"
+        return bool(self.changes) or self.other_bytes or self.draft.state != state
 
     @property
     def result(self) -> ImageSetResult:
         return ImageSetResult(
-            image_set_id=self.current.image_set_id,
+            image_set_id=self.draft.image_set_id,
             series_instance_uid=self.draft.head.series_instance_uid,
-            version=self.draft.version if self.changed else self.current.properties.version,
+            version=self.draft.version if self.changed else self.draft.version - 1,
             changed=self.changed,
             changes=self.changes,
         )

@@ -237,12 +237,38 @@ class ImageFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageSetEdit:
-    """A change of one image set, made from version `latest_version` of it."""
+class Destination:
+    """An image set that instances come into, from version `latest_version` of it."""
 
     image_set_id: str
     latest_version: int
-    change: MetadataUpdates | Revert | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An instance leaves for another image set, with its stored bytes; the one change of an edit.
+
+    new_uid: its SOP Instance UID there. head: Patient, Study and Series there. to: the image set it comes into, None
+    for a new primary one with that head.
+    """
+
+    sop_instance_uid: str
+    new_uid: str
+    head: Head
+    to: Destination | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSetEdit:
+    """A change of one image set, made from version `latest_version` of it.
+
+    joins: the study that it or its instance goes to, and the version of that it was made from too; 0 for a new study.
+    """
+
+    image_set_id: str
+    latest_version: int
+    change: MetadataUpdates | Revert | Delete | Move
+    joins: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,14 +330,6 @@ class EditResult:
     image_sets: tuple[ImageSetResult, ...]
     violations: tuple[Violation, ...] = ()
     violations_with_force: tuple[Violation, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """An image set to copy into, from version `latest_version` of it."""
-
-    image_set_id: str
-    latest_version: int
 
 
 @dataclass(frozen=True, slots=True)

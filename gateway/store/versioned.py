@@ -100,7 +100,9 @@ async def open_store(
     except GatewayError:
         lock.release()
         raise
-    store = VersionedStore(log, blobs, Editor(log, profile, record_original_attributes), clock, new_id, lock.release)
+    store = VersionedStore(
+        log, blobs, Editor(log, profile, record_original_attributes, new_id), clock, new_id, lock.release
+    )
     try:
         sync_folder(folder)  # the database's name is durable before anything in it is
         if not any(datastore.status == "ACTIVE" for datastore in await store.datastores()):

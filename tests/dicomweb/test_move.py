@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 
 from tests.dicomweb.edits import (
     DICOM_JSON,
+    INSTANCE,
     ROOT,
     SERIES,
     SERIES_UID,
@@ -136,6 +138,10 @@ async def test_a_series_that_is_there_already_is_not_overwritten(client: httpx.A
         (SERIES, {"00100020": lo("X")}, "$.0020000D"),
         (SERIES, {"0020000D": ui(NEW_UID), "0008103E": lo("X")}, "$.0008103E"),
         (SERIES, {"0020000D": ui(NEW_UID), "00080018": ui("1.2")}, "$.00080018"),
+        (INSTANCE, {"00080018": ui("1.2")}, "$.0020000E"),
+        (INSTANCE, {"0020000E": ui("1.2"), "00100020": lo("X")}, "$.00100020"),
+        (INSTANCE, {"0020000D": ui(OTHER_UID), "00100020": lo("X")}, "$.00100020"),
+        (INSTANCE, {"0020000E": ui("1.2"), "00200013": {"vr": "IS", "Value": [1]}}, "$.00200013"),
     ],
 )
 async def test_a_dataset_that_is_no_place_is_refused(
@@ -147,3 +153,116 @@ async def test_a_dataset_that_is_no_place_is_refused(
     assert response.status_code == 400
     assert response.json()["path"].startswith(path)
     assert await version_of(client) == 1
+
+
+# -- instances
+
+FIRST, SECOND = f"{STUDY_UID}.1.1", f"{STUDY_UID}.1.2"
+LAST_SERIES = f"{STUDY_UID}.2"
+
+
+@pytest.fixture
+async def two(client: httpx.AsyncClient) -> str:
+    """A second instance in the series, and a second series in the study; the resource of that instance."""
+    await stored(client, instance(instance_number=2), instance(series=LAST_SERIES))
+    return f"{SERIES}/instances/{SECOND}"
+
+
+async def uids(client: httpx.AsyncClient, study: str) -> set[tuple[str, str, str]]:
+    """Return series, instance and patient of what a study has, as retrieved files say it."""
+    return {
+        (file.SeriesInstanceUID, file.SOPInstanceUID, str(file.PatientID)) for file in datasets(await client.get(study))
+    }
+
+
+async def test_an_instance_moves_to_another_series(client: httpx.AsyncClient, two: str) -> None:
+    """It is in that series, with its pixels and that series' attributes, and no longer where it was."""
+    [before] = datasets(await client.get(two))
+
+    response = await move(client, two, {"0020000E": ui(LAST_SERIES)})
+
+    assert response.status_code == 200, response.text
+    [after] = datasets(await client.get(f"{STUDY}/series/{LAST_SERIES}/instances/{SECOND}"))
+    assert (after.SeriesInstanceUID, after.PixelData) == (LAST_SERIES, before.PixelData)
+    assert (await client.get(two)).status_code == 404
+    found = (await client.get(f"{STUDY}/instances")).json()
+    assert {one["00080018"]["Value"][0]: one["0020000E"]["Value"][0] for one in found}[SECOND] == LAST_SERIES
+    assert len(found) == 3
+
+
+async def test_an_instance_moves_out_into_a_series_of_its_own(client: httpx.AsyncClient, two: str) -> None:
+    """A series that is not there is made, with the attributes of the one it came from; it may get a UID, too."""
+    dataset = {"0020000E": ui(f"{STUDY_UID}.3"), "00080018": ui(f"{STUDY_UID}.3.1")}
+
+    response = await move(client, two, dataset)
+
+    assert response.status_code == 200, response.text
+    [file] = datasets(await client.get(f"{STUDY}/series/{STUDY_UID}.3"))
+    assert (file.SOPInstanceUID, file.file_meta.MediaStorageSOPInstanceUID) == (f"{STUDY_UID}.3.1",) * 2
+    assert (file.Modality, file.SeriesNumber) == ("CT", 1)
+    [series] = (await client.get(f"{STUDY}/series?SeriesInstanceUID={STUDY_UID}.3")).json()
+    assert series["00201209"]["Value"] == [1]
+
+
+async def test_an_instance_moves_into_another_patients_study(client: httpx.AsyncClient, two: str) -> None:
+    """It takes on that study's patient; both studies have a new version, and both go back."""
+    response = await move(client, two, {"0020000D": ui(OTHER_UID)})
+
+    assert (response.status_code, response.json()["studyInstanceUID"]) == (200, OTHER_UID)
+    assert (SERIES_UID, SECOND, "2CT2") in await uids(client, OTHER)
+    assert SECOND not in {instance for _, instance, _ in await uids(client, STUDY)}
+    for study, to in ((STUDY, 2), (OTHER, 1)):
+        assert (await client.post(f"{study}/revert?to={to}&force=true")).status_code == 200
+    assert (SERIES_UID, SECOND, "1CT1") in await uids(client, STUDY)
+    assert {patient for *_, patient in await uids(client, OTHER)} == {"2CT2"}
+
+
+async def test_a_new_study_takes_the_attributes_named(client: httpx.AsyncClient, two: str) -> None:
+    """Patient and Study attributes in the dataset are those of the study that is made for the instance."""
+    response = await move(client, two, {"0020000D": ui(NEW_UID), "00100020": lo("3CT3")})
+
+    assert response.status_code == 200, response.text
+    assert await uids(client, NEW) == {(SERIES_UID, SECOND, "3CT3")}
+
+
+async def test_a_series_goes_with_its_last_instance(client: httpx.AsyncClient, two: str) -> None:
+    """The series is gone when there is nothing left in it; the study stays."""
+    await move(client, f"{STUDY}/series/{LAST_SERIES}/instances/{LAST_SERIES}.1", {"0020000E": ui(SERIES_UID)})
+
+    assert (await client.get(f"{STUDY}/series/{LAST_SERIES}/metadata")).status_code == 410
+    assert len(await uids(client, STUDY)) == 3
+
+
+async def test_a_move_of_an_instance_needs_force_and_room(client: httpx.AsyncClient, two: str) -> None:
+    """Without force it is 409; where the series has an instance with that UID, with force as well."""
+    same = {"0020000E": ui(LAST_SERIES), "00080018": ui(f"{LAST_SERIES}.1")}
+
+    without = await move(client, two, {"0020000E": ui(LAST_SERIES)}, "")
+    onto_another = await move(client, two, same)
+
+    assert set(rules(without)) == {"uid"}
+    assert rules(onto_another) == ["duplicate"]
+    assert await version_of(client) == 2
+
+
+async def test_a_dry_run_says_where_an_instance_goes(client: httpx.AsyncClient, two: str) -> None:
+    """Nothing has moved, and the answer names the image set it would come into."""
+    response = await move(client, two, {"0020000E": ui(LAST_SERIES)}, "?force=true&dryRun=true")
+
+    [image_set] = response.json()["imageSets"]
+    assert (image_set["moves"], image_set["changed"], response.json()["allowed"]) == (SECOND, True, True)
+    assert len(image_set["to"]) == 32
+    assert await version_of(client) == 2
+
+
+async def test_what_is_done_to_the_other_study_meanwhile_is_not_lost(client: httpx.AsyncClient, two: str) -> None:
+    """Its patient is renamed while instances and a series come: afterwards all that is in it has the new name."""
+    patch = [{"0020000D": ui(OTHER_UID), "00100010": pn("New^Name")}]
+    renamed = client.patch(f"{OTHER}/metadata", json=patch, headers={"Content-Type": "application/merge-patch+json"})
+    moved = [move(client, one, {"0020000D": ui(OTHER_UID)}) for one in (two, f"{STUDY}/series/{LAST_SERIES}")]
+
+    answers = await asyncio.gather(moved[0], renamed, moved[1])
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200], [answer.text for answer in answers]
+    files = datasets(await client.get(OTHER))
+    assert [str(file.PatientName) for file in files] == ["New^Name"] * 3

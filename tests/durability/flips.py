@@ -89,7 +89,9 @@ def everything(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as copy, closing(sqlite3.connect(_copied(folder, Path(copy)))) as connection:
         connection.row_factory = sqlite3.Row
-        for table, sql in connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall():
+        # What study_text says, `verify` compares with the studies; how it lies in its tables is FTS5's own.
+        tables = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'study_text%'"
+        for table, sql in connection.execute(tables).fetchall():
             rows = sorted(map(repr, map(_as_read, connection.execute(f"SELECT * FROM {table}"))))
             found[table] = hashlib.sha256(repr((sql, rows)).encode()).hexdigest()
         stored = hashlib.sha256()
