@@ -56,7 +56,7 @@ def _rendered(name: str) -> Transaction:
 
 
 def _thumbnail(name: str) -> Transaction:
-    return Transaction(name, (), media_types.RENDERED, ("viewport", "iccprofile", *_VERSIONED))
+    return Transaction(name, (), media_types.THUMBNAIL, ("viewport", "iccprofile", *_VERSIONED))
 
 
 _STUDY, _SERIES = "/studies/{study}", "/studies/{study}/series/{series}"
@@ -88,8 +88,10 @@ TRANSACTIONS: dict[tuple[str, str], Transaction] = {
     ),
     ("GET", f"{_INSTANCE}/bulkdata/{{uri}}"): Transaction("RetrieveBulkdata", (), media_types.BULK_DATA, _VERSIONED),
     ("GET", f"{_INSTANCE}/frames/{{frames}}"): Transaction("RetrieveFrames", (), media_types.FRAMES, _VERSIONED),
-    ("GET", "/wado"): Transaction("RetrieveByURI", (), (*media_types.RENDERED, Offer(DICOM)), WADO_URI_PARAMETERS),
+    ("GET", "/wado"): Transaction("RetrieveByURI", (), (*media_types.THUMBNAIL, Offer(DICOM)), WADO_URI_PARAMETERS),
     ("GET", f"{_INSTANCE}/pixeldata"): Transaction("RetrieveInstancePixelData", (), media_types.FRAMES, _VERSIONED),
+    ("GET", f"{_STUDY}/rendered"): _rendered("RetrieveRenderedStudy"),
+    ("GET", f"{_SERIES}/rendered"): _rendered("RetrieveRenderedSeries"),
     ("GET", f"{_INSTANCE}/rendered"): _rendered("RetrieveRenderedInstance"),
     ("GET", f"{_INSTANCE}/frames/{{frames}}/rendered"): _rendered("RetrieveRenderedFrames"),
     ("GET", f"{_STUDY}/thumbnail"): _thumbnail("RetrieveStudyThumbnail"),

@@ -31,7 +31,10 @@ FRAMES = tuple(
         for name in syntax.media_types
     )
 )
-RENDERED = tuple(map(Offer, RENDERED_MEDIA_TYPES))
+THUMBNAIL = tuple(map(Offer, RENDERED_MEDIA_TYPES))
+# Of several images there is no single part (PS3.18 section 10.4.4).
+RENDERED_PARTS = tuple(Offer(name, multipart=True) for name in RENDERED_MEDIA_TYPES)
+RENDERED = (*THUMBNAIL, *RENDERED_PARTS)
 
 WRITTEN: dict[str, tuple[Offer, ...]] = {
     "Store Instances Response": STORE_RESPONSE,
@@ -43,5 +46,6 @@ WRITTEN: dict[str, tuple[Offer, ...]] = {
     "A bulk data value": BULK_DATA,
     "All bulk data of a study, a series or an instance": ALL_BULK_DATA,
     "Frames, pixel data": FRAMES,
-    "Rendered, thumbnail": RENDERED,
+    "Rendered": RENDERED,
+    "Thumbnail": THUMBNAIL,
 }

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.dicomweb.instance_pixels import InstancePixels, check_numbers, computed, frame_list, opened
+from gateway.dicomweb.instance_pixels import check_numbers, computed, frame_list, opened
 from gateway.dicomweb.locate import Located, locate
-from gateway.dicomweb.media_types import RENDERED
-from gateway.dicomweb.negotiation import negotiate
+from gateway.dicomweb.media_types import RENDERED, RENDERED_PARTS, THUMBNAIL
+from gateway.dicomweb.negotiation import Offer, negotiate
 from gateway.dicomweb.problems import endpoint
-from gateway.dicomweb.responses import Validators, not_modified
-from gateway.dicomweb.targets import single
+from gateway.dicomweb.responses import Part, Validators, multipart_response, not_modified
+from gateway.dicomweb.targets import Target, root_url, single
 from gateway.errors import NotAcceptable, NotFound
+from gateway.metadata.image_set import ImageSetMetadata
 from gateway.pixels.frames import Frames
 from gateway.pixels.render import render_animation, render_frame
 from gateway.pixels.rendering import Rendering, parse_rendering, parse_thumbnail
 from gateway.state import State
+from gateway.store.protocol import Member
 
 Parse: TypeAlias = Callable[[dict[str, str], str], Rendering]
 
@@ -30,67 +32,125 @@ _PARAMETERS = ("window", "viewport", "quality", "annotation", "iccprofile")
 _REPRESENTATIVE_FRAME = "00286010"
 
 
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """An image there is a picture of. number: the frame of the path, None without one."""
+
+    member: Member
+    uid: str
+    metadata: ImageSetMetadata
+    number: int | None
+
+
 @endpoint
 async def retrieve_rendered(request: Request[State]) -> Response:
-    """Answer an instance or one of its frames as a picture; an instance of several as an animation where it is GIF."""
+    """Answer a picture of each image of a study or series, of an instance, or of each frame in the path.
+
+    An instance of several frames is an animation where it is GIF.
+    """
     return await rendered(request)
 
 
 @endpoint
 async def retrieve_thumbnail(request: Request[State]) -> Response:
     """Answer a small picture of a frame, an instance, or the first image of a series or a study."""
-    return await _answer(request, parse_thumbnail, animated=False)
+    located, numbers = await locate(request), _frame_numbers(request)
+    if len(numbers) > 1:
+        raise NotAcceptable("a thumbnail shows one frame: ask for one")
+    images = (await _images(located, numbers, most=1))[:1]
+    return await _answer(request, located, images, parse_thumbnail, THUMBNAIL, animated=False)
 
 
 async def rendered(request: Request[State]) -> Response:
-    """Return the picture that a request asks for. Raises NotAcceptable where there is none."""
-    return await _answer(request, parse_rendering, animated=True)
-
-
-async def _answer(request: Request[State], parse: Parse, *, animated: bool) -> Response:
-    asked = {name: text for name in _PARAMETERS if (text := single(request, name)) is not None}
-    rendering = parse(asked, negotiate(request, RENDERED)[0].offer.name)
-    number = _frame_number(request)
+    """Return the pictures that a request asks for. Raises NotAcceptable where there are none."""
     located = await locate(request)
-    validators = _validators(located, rendering, number)
+    images = await _images(located, _frame_numbers(request))
+    if len(images) > 1 and located.target.instance:  # before the first part is on its way
+        first = await opened(located, images[0].member, images[0].uid, images[0].metadata)
+        check_numbers(await first.as_edited(), [image.number or 1 for image in images])
+    offers = RENDERED if len(images) == 1 else RENDERED_PARTS
+    return await _answer(request, located, images, parse_rendering, offers, animated=True)
+
+
+async def _answer(
+    request: Request[State],
+    located: Located,
+    images: Sequence[_Image],
+    parse: Parse,
+    offers: Sequence[Offer],
+    *,
+    animated: bool,
+) -> Response:
+    asked = {name: text for name in _PARAMETERS if (text := single(request, name)) is not None}
+    offer = negotiate(request, offers)[0].offer
+    rendering = parse(asked, offer.name)
+    validators = _validators(located, rendering, [image.number for image in images], offer)
     if unchanged := not_modified(request, validators):
         return unchanged
-    frames = await (await _first_image(located)).as_edited()
-    if number is None and animated and rendering.media_type == "image/gif" and frames.count > 1:
-        body = await computed(render_animation, frames, rendering)
-    else:
-        wanted = _representative(frames) if number is None else number
-        check_numbers(frames, [wanted])
-        body = await computed(render_frame, frames, wanted, rendering)
+    if offer.multipart:
+        parts = _parts(root_url(request), located, images, rendering, animated=animated)
+        return await multipart_response(parts, offer.name, validators.headers)
+    body = await _picture(located, images[0], rendering, animated=animated)
     return Response(body, headers=validators.headers, media_type=rendering.media_type)
 
 
-def _frame_number(request: Request[State]) -> int | None:
-    """Return the frame of the path, None without one. Raises NotAcceptable for several: a picture shows one."""
-    if "frames" not in request.path_params:
-        return None
-    numbers = frame_list(str(request.path_params["frames"]))
-    if len(numbers) > 1:
-        raise NotAcceptable("a picture shows one frame: ask for one, or for the instance as image/gif")
-    return numbers[0]
+async def _parts(
+    root: str, located: Located, images: Sequence[_Image], rendering: Rendering, *, animated: bool
+) -> AsyncIterator[Part]:
+    """Yield a picture of each image, without those that cannot be read here. Raises NotAcceptable where none can."""
+    made = False
+    for image in images:
+        try:
+            picture = await _picture(located, image, rendering, animated=animated)
+        except NotAcceptable:
+            if image is images[-1] and not made:
+                raise
+            continue
+        made = True
+        target = Target(located.target.study, image.member.series_instance_uid, image.uid)
+        frame = "" if image.number is None else f"/frames/{image.number}"
+        location = f"{root}{target.path}{frame}/rendered"
+        yield {"Content-Type": rendering.media_type, "Content-Location": location}, [picture]
 
 
-def _validators(located: Located, rendering: Rendering, number: int | None) -> Validators:
-    """Return the resource's validators, the entity tag with what the picture was asked to be."""
-    asked = repr((located.etag, rendering, number))
+async def _picture(located: Located, image: _Image, rendering: Rendering, *, animated: bool) -> bytes:
+    frames = await (await opened(located, image.member, image.uid, image.metadata)).as_edited()
+    if image.number is None and animated and rendering.media_type == "image/gif" and frames.count > 1:
+        return await computed(render_animation, frames, rendering)
+    wanted = _representative(frames) if image.number is None else image.number
+    check_numbers(frames, [wanted])
+    return await computed(render_frame, frames, wanted, rendering)
+
+
+def _frame_numbers(request: Request[State]) -> list[int]:
+    """Return the frames of the path, none without them."""
+    return frame_list(str(request.path_params["frames"])) if "frames" in request.path_params else []
+
+
+def _validators(located: Located, rendering: Rendering, numbers: Sequence[int | None], offer: Offer) -> Validators:
+    """Return the resource's validators, the entity tag with what the pictures were asked to be."""
+    asked = repr((located.etag, rendering, numbers, offer.multipart))
     return replace(located.validators, etag=f'"{hashlib.sha256(asked.encode()).hexdigest()[:32]}"')
 
 
-async def _first_image(located: Located) -> InstancePixels:
-    """Return the first instance that has pixels. Raises NotAcceptable for an instance without, else NotFound."""
+async def _images(located: Located, numbers: Sequence[int], most: int | None = None) -> list[_Image]:
+    """Return the images there are, in order; of an instance each frame in the path. most: how many are wanted.
+
+    Raises NotAcceptable for an instance without pixels, NotFound for a series or a study without any.
+    """
+    chosen: Sequence[int | None] = numbers or (None,)
+    found: list[_Image] = []
     for member in located.members:
         metadata = await located.metadata(member)
-        for uid, instance in metadata.instances.items():
-            if "Rows" in instance["DICOM"]:
-                return await opened(located, member, uid, metadata)
-    if located.target.instance:
+        with_pixels = [uid for uid, instance in metadata.instances.items() if "Rows" in instance["DICOM"]]
+        found += [_Image(member, uid, metadata, number) for uid in with_pixels for number in chosen]
+        if most is not None and len(found) >= most:
+            break
+    if not found and located.target.instance:
         raise NotAcceptable("the instance has no pixel data, and is not rendered here")
-    raise NotFound("image of", str(located.target))
+    if not found:
+        raise NotFound("image of", str(located.target))
+    return found
 
 
 def _representative(frames: Frames) -> int:
@@ -107,6 +167,6 @@ _FRAMES = f"{_INSTANCE}/frames/{{frames}}"
 
 # PS3.18 Tables 10.4.1-2 and 10.4.1-3.
 routes: list[Route] = [
-    *(Route(f"{path}/rendered", retrieve_rendered) for path in (_INSTANCE, _FRAMES)),
+    *(Route(f"{path}/rendered", retrieve_rendered) for path in (_STUDY, _SERIES, _INSTANCE, _FRAMES)),
     *(Route(f"{path}/thumbnail", retrieve_thumbnail) for path in (_STUDY, _SERIES, _INSTANCE, _FRAMES)),
 ]
