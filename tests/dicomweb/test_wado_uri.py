@@ -17,7 +17,7 @@ async def asked(client: httpx.AsyncClient, name: str, root: str = "", **paramete
 
 @pytest.mark.parametrize("root", ["", "/dicomweb"])
 async def test_an_image_is_a_jpeg(client: httpx.AsyncClient, root: str) -> None:
-    """At the top, and below a DICOMweb root."""
+    """W12: at the top, and below a DICOMweb root."""
     assert opened(await asked(client, "CT_small.dcm", root)).format == "JPEG"
 
 
