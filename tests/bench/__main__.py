@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     equal = None
     if options.equal_durability:
         equal = asyncio.run(measure(scale, only & COMPARED.keys(), TMPFS, with_orthanc=not options.without_orthanc))
+    if options.add:
+        results.add_earlier(Results(**json.loads(Path(options.add).read_text("utf-8"))["results"]))
     if options.json:
         kept = {"results": results.to_json(), "equal_durability": equal.to_json() if equal else None}
         Path(options.json).write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
@@ -70,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--without-orthanc", action="store_true", help="the gateway alone, also where Orthanc is")
     parser.add_argument("--folder", default=str(DISK), help="where the data folders are made, and removed afterwards")
     parser.add_argument("--json", metavar="FILE", help="keep every value measured")
+    parser.add_argument("--add", metavar="FILE", help="show what an earlier run kept of the groups not measured now")
     parser.add_argument("--write-docs", action="store_true", help="rewrite docs/performance.md and what it shows")
     return parser
 

@@ -27,6 +27,17 @@ class Results:
         for key, value in measured.items():
             self.rounds.setdefault(product, {}).setdefault(key, []).append(value)
 
+    def add_earlier(self, earlier: Results) -> None:
+        """Take over what this run did not measure. A ratio is made of one run's values: a group is measured whole."""
+        for product, figures in earlier.rounds.items():
+            own = self.rounds.setdefault(product, {})
+            own.update({key: values for key, values in figures.items() if key not in own})
+        for title, points in earlier.growth.items():
+            self.growth.setdefault(title, points)
+        self.about["the searches, measured before the rest"] = ", ".join(
+            f"{name} {text}" for name, text in earlier.about.items() if name.startswith(("when", "rounds", "load"))
+        )
+
     def values(self, product: str, key: str) -> list[float]:
         return self.rounds.get(product, {}).get(key, [])
 

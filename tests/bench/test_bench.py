@@ -129,3 +129,19 @@ def test_the_page_in_the_docs_takes_the_results_of_a_run(tmp_path: Path) -> None
     assert page.splitlines()[0] == before.splitlines()[0]
     assert with_results(page, results, None) == page
     assert (tmp_path / "performance" / "results.json").exists()
+
+
+def test_figures_of_an_earlier_run_stand_beside_those_of_this_one() -> None:
+    """What this run measured stays, what it did not comes from the earlier one, and the page says when that was."""
+    now = Results({"when": "today"}, {"gateway": {"edits, 1 client": [2.0]}}, {"versions of a study": [(1, 1.0)]})
+    earlier = Results(
+        {"when": "yesterday", "rounds": "3"},
+        {"gateway": {"edits, 1 client": [1.0], "frames": [9.0]}, "Orthanc": {"frames": [3.0]}},
+        {"versions of a study": [(1, 5.0)], "studies in the data store": [(10, 4.0)]},
+    )
+
+    now.add_earlier(earlier)
+
+    assert now.rounds == {"gateway": {"edits, 1 client": [2.0], "frames": [9.0]}, "Orthanc": {"frames": [3.0]}}
+    assert now.growth == {"versions of a study": [(1, 1.0)], "studies in the data store": [(10, 4.0)]}
+    assert now.about == {"when": "today", "the searches, measured before the rest": "when yesterday, rounds 3"}
