@@ -12,7 +12,7 @@ import pytest
 
 from gateway.errors import StorageFailed, StorageFull
 from gateway.store.blobs import Address, Blobs
-from gateway.store.blobs_folder import BUFFER, BlobsFolder
+from gateway.store.blobs_folder import BUFFER, PACKS_IN_FOLDER, BlobsFolder
 from tests.store.blobs_suite import BlobsTests, written
 
 
@@ -56,6 +56,18 @@ async def test_a_pack_lies_two_folders_deep_by_its_name(tmp_path: Path) -> None:
     await pack.commit()
 
     assert (tmp_path / "ab" / "cd" / pack.name).read_bytes() == b"abc"
+
+
+async def test_packs_in_a_row_lie_in_one_folder(tmp_path: Path) -> None:
+    """Each new folder has to be synced with its parent, so that most packs need none; their names stay their own."""
+    given = [new_name() for _ in range(PACKS_IN_FOLDER)] + ["abcd" + "0" * 28]
+    blobs = BlobsFolder(tmp_path, iter(given).__next__)
+
+    names = [(await blobs.new_pack()).name for _ in range(PACKS_IN_FOLDER + 1)]
+
+    assert len(set(names)) == PACKS_IN_FOLDER + 1
+    assert {name[:4] for name in names[:-1]} == {names[0][:4]}
+    assert names[-1][:4] == "abcd"
 
 
 async def test_large_writes_are_streamed(tmp_path: Path) -> None:
