@@ -89,11 +89,12 @@ def everything(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as copy, closing(sqlite3.connect(_copied(folder, Path(copy)))) as connection:
         connection.row_factory = sqlite3.Row
-        # What study_text says, `verify` compares with the studies; how it lies in its tables is FTS5's own.
+        # How study_text lies in its tables is FTS5's own.
         tables = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'study_text%'"
         for table, sql in connection.execute(tables).fetchall():
             rows = sorted(map(repr, map(_as_read, connection.execute(f"SELECT * FROM {table}"))))
             found[table] = hashlib.sha256(repr((sql, rows)).encode()).hexdigest()
+        found["study_text"] = _texts_found(connection)
         stored = hashlib.sha256()
         for pack, offset, length in connection.execute(
             "SELECT lower(hex(pack)), offset, length FROM object"
@@ -104,6 +105,18 @@ def everything(folder: Path) -> dict[str, str]:
             data = (folder / "blobs" / pack[:2] / pack[2:4] / pack).read_bytes()
             stored.update(data[offset : offset + length])
     return {**found, "packs": stored.hexdigest()}
+
+
+def _texts_found(connection: sqlite3.Connection) -> str:
+    """Return which studies are found by which three letters: what FTS5's own tables are for."""
+    connection.execute("CREATE VIRTUAL TABLE temp.terms USING fts5vocab(main, study_text, row)")
+    terms = [term for (term,) in connection.execute("SELECT term FROM temp.terms")]
+    by_term = {}
+    for term in terms:
+        quoted = '"' + term.replace('"', '""') + '"'
+        found = connection.execute("SELECT rowid FROM study_text WHERE study_text MATCH ?", (quoted,))
+        by_term[term] = [number for (number,) in found]
+    return hashlib.sha256(repr(sorted(by_term.items())).encode()).hexdigest()
 
 
 def _as_read(row: sqlite3.Row) -> list[Any]:
