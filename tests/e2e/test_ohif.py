@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import os
 import shutil
 import subprocess
@@ -10,9 +11,11 @@ import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -104,7 +107,10 @@ def view(site: str, picture: Path) -> str:
 
 
 def test_ohif_shows_a_study_and_its_edited_name(server: Server, site: str, tmp_path: Path) -> None:
-    """The study is listed and its pixels are drawn; after an edit, the reloaded list has the new name."""
+    """The study is listed and what is drawn is its slice; after an edit, the reloaded list has the new name.
+
+    Drawn means: the middle of the viewport has the grey values of the slice, and not those of the slice turned round.
+    """
     body = multipart(ct_series(3))
     httpx.post(f"{server.dicomweb}/studies", content=body, headers={"Content-Type": STOW}).raise_for_status()
 
@@ -115,6 +121,31 @@ def test_ohif_shows_a_study_and_its_edited_name(server: Server, site: str, tmp_p
 
     assert "CompressedSamples" in before and "DOE" not in before
     assert "DOE" in after and "CompressedSamples" not in after
+    slices = [rendered(server, dataset["00080018"]["Value"][0]) for dataset in instances(server)]
     for picture in ("before.png", "after.png"):
-        with Image.open(tmp_path / picture) as drawn:
-            assert len(set(drawn.convert("L").tobytes())) > 64
+        shown = middle(Image.open(tmp_path / picture))
+        alike = [float(np.corrcoef(shown, middle(one))[0, 1]) for one in slices]
+        assert max(alike) > 0.9, alike
+        assert abs(np.corrcoef(shown, middle(slices[0].rotate(90)))[0, 1]) < max(alike) - 0.2
+
+
+def instances(server: Server) -> list[dict[str, Any]]:
+    """Return what QIDO-RS says of the instances."""
+    found: list[dict[str, Any]] = httpx.get(f"{server.dicomweb}/studies/{STUDY_UID}/instances").json()
+    return found
+
+
+def rendered(server: Server, uid: str) -> Image.Image:
+    """Return the gateway's own picture of a slice, under the window that it comes with, as OHIF begins with it."""
+    [series] = {one["0020000E"]["Value"][0] for one in instances(server)}
+    url = f"{server.dicomweb}/studies/{STUDY_UID}/series/{series}/instances/{uid}/rendered"
+    return Image.open(io.BytesIO(httpx.get(url, headers={"Accept": "image/png"}).content))
+
+
+def middle(picture: Image.Image) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return the grey values of a picture's middle, scaled down: OHIF writes into the corners and fits the height."""
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    edge = side // 5
+    square = picture.convert("L").crop((left + edge, top + edge, left + side - edge, top + side - edge))
+    return np.asarray(square.resize((24, 24), Image.Resampling.BOX), np.float64).ravel()
