@@ -32,7 +32,9 @@ MAX_RANGES = 64
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _TYPE = re.compile(rf"\s*({_TOKEN}/{_TOKEN})\s*")
 _PARAMETER = re.compile(rf';\s*(?:({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",;]+))\s*)?')
-_QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+# Java's HttpURLConnection writes "*; q=.2", without a subtype and without the zero, wherever a program names nothing.
+_QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|\.[0-9]{1,3}|1(?:\.0{0,3})?")
+_BARE_WILDCARD = re.compile(r"^\s*\*\s*(?=;|$)")
 
 # PS3.18 section 8.7.3: DICOM media types, in which a resource is data, and rendered ones, in which it is a picture or a
 # page; inside multipart/related even image/jpeg is of the former.
@@ -107,7 +109,7 @@ def read_accept(text: str) -> tuple[list[MediaType], bool]:
     complete = True
     for element in _elements(text):
         try:
-            one = read_media_type(element)
+            one = read_media_type(_BARE_WILDCARD.sub("*/*", element, count=1))
         except InvalidHeader:
             complete = False
             continue
