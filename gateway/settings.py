@@ -88,6 +88,10 @@ class Settings:
     """The most bytes of an update document over the HealthImaging API; AWS takes 10,240 unless asked for more, and
     never more than 30,000."""
 
+    max_image_set_metadata: int = 50 * 1024 * 1024
+    """The most bytes of JSON that an image set's metadata may have after an update, a copy or an import job of the
+    HealthImaging API, as AWS has it unless asked for more; DICOMweb has no such limit."""
+
     throttle_percent: int = 0
     """How often each operation of the HealthImaging API may be asked for, in percent of AWS's rates: 100 is as AWS has
     it, one UpdateImageSetMetadata in four seconds. Beyond that is a ThrottlingException. 0: as often as one likes."""

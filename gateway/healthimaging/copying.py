@@ -36,6 +36,7 @@ async def copy_image_set(context: Context, request: Input) -> Output:
             request.get("promoteToPrimary", False),
             force,
             context.provenance,
+            context.settings.max_image_set_metadata,
         )
     )
     return {

@@ -82,6 +82,7 @@ async def update_image_set_metadata(context: Context, request: Input) -> Output:
         context.provenance,
         force=force,
         include_study_image_sets=whole_study,
+        most_metadata=context.settings.max_image_set_metadata,
     )
     version, others_changed = await _carry_out(context, edit)
     changed = version.version > latest

@@ -76,7 +76,7 @@ def imported(stored: StoredInstance, warnings: Sequence[int] = ()) -> dict[str, 
 
 
 def failed(message: str, exception: str = "ValidationException") -> dict[str, Any]:
-    """Return the outcome of a file that was not imported. ValidationException: because of what is in it."""
+    """Return the outcome of a file that was not imported. InternalServerException: not because of what is in it."""
     return {"exception": {"exceptionType": exception, "message": message}}
 
 
@@ -104,8 +104,8 @@ def manifest(job: ImportJob, files: Sequence[ImportFile]) -> dict[str, Any]:
             "warningsOutputS3Uri": f"{folder}WARNING/",
             "numberOfScannedFiles": len(files),
             "numberOfImportedFiles": len(files) - len(exceptions),
-            "numberOfFilesWithCustomerError": exceptions.count("ValidationException"),
-            "numberOfFilesWithServerError": len(exceptions) - exceptions.count("ValidationException"),
+            "numberOfFilesWithCustomerError": len(exceptions) - exceptions.count("InternalServerException"),
+            "numberOfFilesWithServerError": exceptions.count("InternalServerException"),
             "numberOfGeneratedImageSets": len(image_sets),
             "imageSetsSummary": image_sets,
         }

@@ -14,7 +14,7 @@ from typing import Any
 
 from gateway.dicom.dataset import BulkData
 from gateway.dicom.part10 import Part10, Span, read_part10, rewrite
-from gateway.errors import GatewayError, InvalidPart10, InvalidRequest, ObjectRefused, ObjectsFailed
+from gateway.errors import GatewayError, InvalidPart10, InvalidRequest, ObjectRefused, ObjectsFailed, TooLarge
 from gateway.healthimaging.import_checks import check
 from gateway.healthimaging.import_input import ImportFailed, Limits, Upcoming, list_input, read_ahead, too_large
 from gateway.healthimaging.import_metadata import ImportMetadata, InvalidMapping, read_metadata
@@ -212,7 +212,12 @@ class ImportRun:
                 await pack.commit()
         finally:
             await pack.discard()
-        return await self.store.store_instances(self.job.datastore_id, received, Provenance(self.job.who))
+        return await self.store.store_instances(
+            self.job.datastore_id,
+            received,
+            Provenance(self.job.who),
+            most_metadata=self.settings.max_image_set_metadata,
+        )
 
     async def _received(self, file: ImportFile, pack: Pack) -> ReceivedInstance:
         assert file.address is not None
@@ -251,4 +256,6 @@ def _outcome(stored: StoredInstance, warnings: Sequence[int]) -> Mapping[str, An
         return imported(stored, warnings)
     if isinstance(stored.error, InvalidRequest):
         return failed(str(stored.error))
+    if isinstance(stored.error, TooLarge):
+        return failed(str(stored.error), "ServiceQuotaExceededException")
     return failed(str(stored.error), "InternalServerException")

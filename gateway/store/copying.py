@@ -96,7 +96,7 @@ class Copier:
         else:
             made = await asyncio.to_thread(_made, target, source, occasion, self.new_id)
         made = replace(made, copied_from=(copy.image_set_id, copy.latest_version))
-        await self.log.append(_append(copy.datastore_id, study, made, occasion))
+        await self.log.append(_append(copy.datastore_id, study, made, occasion, copy.most_metadata))
         stored = await self.log.read(copy.datastore_id, made.image_set_id, made.version)
         return CopyResult(source.properties, stored.properties)
 
@@ -302,9 +302,11 @@ def _failed(current: CurrentImageSet, occasion: Occasion, status: WorkflowStatus
     return replace(Draft.of(current).finish(occasion), workflow_status=status, message=message)
 
 
-def _append(datastore_id: str, study: CurrentStudy, made: NewVersion, occasion: Occasion) -> Append:
+def _append(
+    datastore_id: str, study: CurrentStudy, made: NewVersion, occasion: Occasion, most_metadata: int | None = None
+) -> Append:
     members = [member_of(one) for one in study.image_sets if one.image_set_id != made.image_set_id]
     new = new_study_version(
         study.study_instance_uid, study.version, [*members, member_of(made)], occasion, made.changed
     )
-    return Append(datastore_id, (new,), (made,), occasion.at)
+    return Append(datastore_id, (new,), (made,), occasion.at, most_metadata=most_metadata)

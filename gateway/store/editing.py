@@ -315,7 +315,9 @@ def _append(edit: Edit, steps: Sequence[Step], studies: Mapping[str, CurrentStud
     new = (
         [_study_version(study, versions, studies.values(), occasion) for study in studies.values()] if versions else []
     )
-    return Append(edit.datastore_id, tuple(new), tuple(versions.values()), occasion.at)
+    return Append(
+        edit.datastore_id, tuple(new), tuple(versions.values()), occasion.at, most_metadata=edit.most_metadata
+    )
 
 
 def _study_version(

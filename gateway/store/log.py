@@ -158,13 +158,17 @@ class RememberedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """What one transaction writes: versions of one study, or of two where an image set moves between them."""
+    """What one transaction writes: versions of one study, or of two where an image set moves between them.
+
+    most_metadata: how many bytes of JSON the metadata of each new version may have; TooLarge otherwise.
+    """
 
     datastore_id: str
     studies: tuple[NewStudyVersion, ...]
     versions: tuple[NewVersion, ...]
     at: datetime
     remember: RememberedAnswer | None = None
+    most_metadata: int | None = None
 
 
 # -- what is read

@@ -153,6 +153,11 @@ def unpack_head(packed: bytes) -> Head:
     return Head(levels["Patient"], levels["Study"], levels["Series"])
 
 
+def length_of_head(packed: bytes) -> int:
+    """Return how long the JSON text of a head is."""
+    return len(_inflate(packed))
+
+
 # -- parts
 
 

@@ -296,6 +296,7 @@ class Edit:
     study_version: the version the edit was made from; None where only the image sets' versions are checked.
     include_study_image_sets: Patient and Study level changes go to every other primary image set of the study too
     (UpdateImageSetMetadata includeStudyImageSets; one ImageSetEdit, not with Revert).
+    most_metadata: how many bytes of JSON an image set may have afterwards, any number by default.
     dry_run: nothing is written, and the constraints broken are returned rather than raised.
     """
 
@@ -307,6 +308,7 @@ class Edit:
     study_version: int | None = None
     include_study_image_sets: bool = False
     idempotency: Idempotency | None = None
+    most_metadata: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +341,7 @@ class Copy:
     latest_version: of the source. instances: their SOP Instance UIDs, None for all. promote: into the primary image
     set of the series, by the rules for received instances, or into a new primary one where the series has none;
     without a destination. force: instances whose Patient, Study or Series say otherwise join all the same.
+    most_metadata: as for an Edit.
     """
 
     datastore_id: str
@@ -349,6 +352,7 @@ class Copy:
     promote: bool = False
     force: bool = False
     provenance: Provenance = Provenance()
+    most_metadata: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -481,10 +485,14 @@ class Store(Protocol):
         received: Sequence[ReceivedInstance],
         provenance: Provenance,
         pack: Pack | None = None,
+        most_metadata: int | None = None,
     ) -> list[StoredInstance]:
         """Place instances of committed packs in image sets; one outcome for each, in their order.
 
         pack: one that is not committed yet; it is while the instances are placed, and before any version names it.
+
+        most_metadata: how many bytes of JSON an image set may have afterwards, any number by default; where one would
+        have more, the instances of its study are refused with TooLarge.
 
         Atomic for each study. The same SOP instance again is a new version of it; the same bytes again change nothing.
         """
@@ -584,7 +592,7 @@ class Store(Protocol):
     async def edit(self, edit: Edit) -> EditResult:
         """Check, apply and append: one version more of each image set that changes, and one of the study.
 
-        Raises ConstraintViolations (all of all image sets), VersionConflict, NotFound, InvalidUpdate,
+        Raises ConstraintViolations (all of all image sets), VersionConflict, NotFound, InvalidUpdate, TooLarge,
         IdempotencyConflict; then nothing was changed.
         """
 
@@ -592,7 +600,8 @@ class Store(Protocol):
         """Copy instances, and append a version of the image set they go to, and one of its study.
 
         What the destination is not fit for makes a version of it that says so, COPY_FAILED, with the content it had.
-        Raises VersionConflict, NotFound, Gone, TooLarge for more than MAX_COPIED_FRAMES, InvalidRequest for a copy
+        Raises VersionConflict, NotFound, Gone, TooLarge for more than MAX_COPIED_FRAMES or
+        most_metadata, InvalidRequest for a copy
         that means nothing, or a promotion that the primary image sets of the study contradict; then nothing was done.
         """
 

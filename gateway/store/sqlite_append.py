@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from gateway.errors import VersionConflict
+from gateway.errors import TooLarge, VersionConflict
 from gateway.store.blobs import Address
 from gateway.store.log import (
     Append,
@@ -14,7 +14,7 @@ from gateway.store.log import (
     StudyChanged,
     StudyColumns,
 )
-from gateway.store.parts import instance_count, pack_manifest
+from gateway.store.parts import instance_count, length_of_head, pack_manifest
 from gateway.store.protocol import (
     ChangeSummary,
     Provenance,
@@ -28,7 +28,9 @@ def append(connection: Connection, append: Append) -> None:
     studies = {study.study_instance_uid: _swap_study(connection, datastore, study) for study in append.studies}
     for version in append.versions:
         study_version = next(s.version for s in append.studies if s.study_instance_uid == version.study_instance_uid)
-        _append_version(connection, datastore, studies[version.study_instance_uid], study_version, version)
+        image_set = _append_version(connection, datastore, studies[version.study_instance_uid], study_version, version)
+        if append.most_metadata is not None and version.state != "DELETED":
+            _check_size(connection, image_set, version, append.most_metadata)
     for study in append.studies:
         _append_study_version(connection, datastore, studies[study.study_instance_uid], study)
     if append.remember:
@@ -57,7 +59,8 @@ def _swap_study(connection: Connection, datastore: int, study: NewStudyVersion) 
     return key
 
 
-def _append_version(connection: Connection, datastore: int, study: int, study_version: int, new: NewVersion) -> None:
+def _append_version(connection: Connection, datastore: int, study: int, study_version: int, new: NewVersion) -> int:
+    """Write a version and what it adds; return our key of its image set."""
     image_set = _set_current(connection, datastore, study, new)
     connection.execute(
         "INSERT INTO version (datastore, image_set, version, study, study_version, series_instance_uid, state,"
@@ -88,6 +91,20 @@ def _append_version(connection: Connection, datastore: int, study: int, study_ve
         ),
     )
     _append_content(connection, image_set, new)
+    return image_set
+
+
+def _check_size(connection: Connection, image_set: int, new: NewVersion, most: int) -> None:
+    """Raise TooLarge where the metadata of a version are larger. Without reading them: their parts say how long."""
+    numbers = to_json([part.number for part in new.manifest if part.number])
+    (parts,) = connection.execute(
+        "SELECT SUM(raw_length) FROM part WHERE image_set = ? AND number IN (SELECT value FROM json_each(?))",
+        (image_set, numbers),
+    ).fetchone()
+    if length_of_head(new.head) + parts > most:
+        raise TooLarge(
+            f"the metadata of image set {new.image_set_id} would be larger than {most} bytes, the quota here"
+        )
 
 
 def _set_current(connection: Connection, datastore: int, study: int, new: NewVersion) -> int:

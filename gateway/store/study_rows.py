@@ -21,12 +21,13 @@ from gateway.store.protocol import Action, ChangeSummary, Provenance
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What all versions of one edit or store request have in common."""
+    """What all versions of one edit or store request have in common. most_metadata: as Store.store_instances has it."""
 
     at: datetime
     action: Action
     provenance: Provenance
     forced: bool = False
+    most_metadata: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from gateway.dicom.matching import Query, QueryLevel
-from gateway.errors import GatewayError, Gone, InvalidUpdate, NotFound, StorageFailed, StorageFull
+from gateway.errors import GatewayError, Gone, InvalidUpdate, NotFound, StorageFailed, StorageFull, TooLarge
 from gateway.metadata.image_set import ImageSetMetadata, InstanceMetadata, Profile
 from gateway.metadata.organise import identify
 from gateway.store.blobs import Address, Blobs, Pack
@@ -206,12 +206,13 @@ class VersionedStore:
         received: Sequence[ReceivedInstance],
         provenance: Provenance,
         pack: Pack | None = None,
+        most_metadata: int | None = None,
     ) -> list[StoredInstance]:
         if pack is None:
-            return await self._store_instances(datastore_id, received, provenance, None)
+            return await self._store_instances(datastore_id, received, provenance, None, most_metadata)
         committed = asyncio.create_task(pack.commit())
         try:
-            outcomes = await self._store_instances(datastore_id, received, provenance, committed)
+            outcomes = await self._store_instances(datastore_id, received, provenance, committed, most_metadata)
             await committed
         finally:
             await asyncio.wait([committed])
@@ -223,6 +224,7 @@ class VersionedStore:
         received: Sequence[ReceivedInstance],
         provenance: Provenance,
         committed: asyncio.Task[None] | None,
+        most_metadata: int | None,
     ) -> list[StoredInstance]:
         outcomes: dict[int, StoredInstance] = {}
         studies: dict[str, list[Arrival]] = {}
@@ -235,9 +237,11 @@ class VersionedStore:
                 studies.setdefault(identity.study_instance_uid, []).append(Arrival(place, identity, instance))
         for study_instance_uid, arrivals in studies.items():
             try:
-                occasion = Occasion(self._clock(), "store", provenance)
+                occasion = Occasion(self._clock(), "store", provenance, most_metadata=most_metadata)
                 storing = _Storing(datastore_id, study_instance_uid, arrivals, occasion, committed)
                 outcomes.update(await self._store_study(storing))
+            except TooLarge as error:
+                outcomes.update({arrival.place: refused(error, arrival.identity) for arrival in arrivals})
             except (StorageFull, StorageFailed, StudyChanged) as error:
                 if not any(outcome.error is None for outcome in outcomes.values()):
                     raise
@@ -519,4 +523,4 @@ def _stored(datastore_id: str, study: CurrentStudy, placing: Placing, occasion: 
     members += [member_of(version) for version in versions.values()]
     summary = joined_summary([version.changed for version in versions.values()])
     new = new_study_version(study.study_instance_uid, study.version, members, occasion, summary)
-    return Append(datastore_id, (new,), tuple(versions.values()), occasion.at)
+    return Append(datastore_id, (new,), tuple(versions.values()), occasion.at, most_metadata=occasion.most_metadata)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from typing import Any
 
 import pytest
@@ -212,6 +213,17 @@ class CopyingTests:
             await copied(store, datastore_id, second, destination=Destination("0" * 32, 1))
         with pytest.raises(InvalidRequest):
             await copied(store, datastore_id, second, destination=Destination(second, 1))
+
+    async def test_a_copy_has_no_more_metadata_than_it_may(self, store: Store, datastore_id: str) -> None:
+        """Of the copy, or of the destination afterwards; what would have is refused, and nothing is made."""
+        source = await one_image_set(store, datastore_id, 70)
+        size = len(gzip.decompress(await store.metadata_gzip(datastore_id, source)))
+
+        with pytest.raises(TooLarge):
+            await store.copy(Copy(datastore_id, source, 1, most_metadata=size // 2))
+        await store.copy(Copy(datastore_id, source, 1, most_metadata=size))
+
+        assert len(await store.changes(datastore_id, 0, 10)) == 2
 
     async def test_a_copy_takes_a_thousand_frames(self, store: Store, datastore_id: str) -> None:
         """Frames of multi-frame instances count, each; of many instances some can still be copied."""

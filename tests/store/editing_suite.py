@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 
 import pytest
 
@@ -10,9 +11,10 @@ from gateway.errors import (
     ConstraintViolations,
     InvalidUpdate,
     NotFound,
+    TooLarge,
     VersionConflict,
 )
-from gateway.metadata.image_set import MetadataUpdates, Revert
+from gateway.metadata.image_set import Delete, MetadataUpdates, Revert
 from gateway.store.protocol import (
     EditResult,
     Provenance,
@@ -168,6 +170,19 @@ class EditingTests:
         assert [violation.force_lifts for violation in refused.value.violations] == [True]
         assert [version.forced for version in await store.versions(datastore_id, image_set)] == [True, False]
         assert (await store.study(datastore_id, STUDY)).forced
+
+    async def test_an_edit_leaves_no_more_metadata_than_may_be(self, store: Store, datastore_id: str) -> None:
+        """What would have more is refused and changes nothing; a deletion never has."""
+        image_set = await one_image_set(store, datastore_id, 70)
+        size = len(gzip.decompress(await store.metadata_gzip(datastore_id, image_set)))
+        longer = study(StudyDescription="x" * 60)
+
+        with pytest.raises(TooLarge):
+            await store.edit(edit_of(datastore_id, (image_set, 1, longer), most_metadata=size // 2))
+        await store.edit(edit_of(datastore_id, (image_set, 1, longer), most_metadata=size + 100))
+        await store.edit(edit_of(datastore_id, (image_set, 2, Delete()), most_metadata=1))
+
+        assert [one.state for one in await store.versions(datastore_id, image_set)] == ["DELETED", "ACTIVE", "ACTIVE"]
 
     async def test_a_dry_run_writes_nothing_and_tells_everything(self, store: Store, datastore_id: str) -> None:
         """The changes it would make, the constraints it meets, and those that force would leave."""

@@ -11,6 +11,7 @@ from gateway.errors import (
     InvalidUid,
     NotFound,
     StorageFailed,
+    TooLarge,
 )
 from gateway.metadata.image_set import Delete
 from gateway.store.protocol import (
@@ -25,7 +26,7 @@ from tests.store.edits import (
     query,
     value,
 )
-from tests.store.received import STUDY, sent, store_sent, with_bulk, written_to_pack
+from tests.store.received import STUDY, received, sent, store_sent, with_bulk, written_to_pack
 
 
 class StoringTests:
@@ -201,6 +202,17 @@ class StoringTests:
         [outcome] = await store_sent(store, datastore_id, [sent(uid)])
 
         assert (outcome.error, outcome.warnings) == (None, (45570,))
+
+    async def test_a_study_whose_metadata_grow_too_large_is_refused(self, store: Store, datastore_id: str) -> None:
+        """All of its instances, and none of another study; without the limit they are stored."""
+        many = [sent(f"1.2.{number}", study="1.0") for number in range(70)]
+        instances = await received(store, [*many, sent("1.3.1", study="1.1")])
+
+        outcomes = await store.store_instances(datastore_id, instances, Provenance(), most_metadata=5000)
+        again = await store.store_instances(datastore_id, instances, Provenance())
+
+        assert [type(outcome.error) for outcome in outcomes] == [TooLarge] * 70 + [type(None)]
+        assert all(outcome.error is None for outcome in again)
 
     async def test_one_request_with_several_studies(self, store: Store, datastore_id: str) -> None:
         """Each study gets one version, whatever the order of its instances."""
