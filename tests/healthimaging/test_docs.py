@@ -1,4 +1,4 @@
-"""docs/healthimaging.md, held against the code."""
+"""docs/healthimaging.md and docs/import-jobs.md, held against the code."""
 
 from __future__ import annotations
 
@@ -6,22 +6,28 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from gateway.access import signed_requests
-from gateway.healthimaging import faults
+from gateway.errors import RIGHTS
+from gateway.healthimaging import faults, import_run
+from gateway.healthimaging.import_report import WARNINGS
 from gateway.healthimaging.model import service
 from gateway.healthimaging.operations import OPERATIONS
+from gateway.settings import Settings
 from tests.conftest import Server
 
-PAGE = (Path(__file__).parents[2] / "docs" / "healthimaging.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "healthimaging.md").read_text()
+IMPORT_JOBS = (DOCS / "import-jobs.md").read_text()
 
 
-def rows(heading: str) -> list[list[str]]:
+def rows(heading: str, page: str = PAGE) -> list[list[str]]:
     """Return the cells of the table whose first heading cell this is."""
-    table = PAGE.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
+    table = page.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
@@ -45,6 +51,35 @@ def test_page_has_the_status_of_every_refusal_of_a_signature() -> None:
     listed = {cells[0]: int(cells[1]) for cells in rows("Refused as")}
 
     assert listed == dict(signed_requests.EXCEPTIONS.values())
+
+
+def test_page_has_every_right() -> None:
+    """And no other."""
+    assert tuple(cells[0].strip("`") for cells in rows("Right")) == RIGHTS
+
+
+def test_import_page_has_every_warning() -> None:
+    """Its code and type, as they stand in warning.ndjson."""
+    listed = {int(cells[0]): cells[1] for cells in rows("Code", IMPORT_JOBS)}
+
+    assert listed == {code: kind for code, (kind, _) in WARNINGS.items()}
+
+
+def test_import_page_has_every_way_for_a_job_to_fail() -> None:
+    """By the word that its message begins with."""
+    listed = {cells[0].strip("`") for cells in rows("The message begins with", IMPORT_JOBS)}
+
+    sources = "".join(path.read_text() for path in Path(import_run.__file__).parent.glob("import_*.py"))
+    assert listed == {*re.findall(r'ImportFailed\(\s*"([A-Z_]+)"', sources), "INTERNAL_ERROR"}
+
+
+@pytest.mark.parametrize("page", [PAGE, IMPORT_JOBS], ids=["healthimaging", "import-jobs"])
+def test_settings_of_the_pages_are_settings(page: str) -> None:
+    """Whatever is written as one."""
+    words = set(re.findall(r"`([a-z][a-z0-9]*(?:_[a-z0-9]+)+)`", page))
+
+    assert words
+    assert words <= {field.name for field in fields(Settings)}
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import warnings
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 
 from gateway.errors import NotFound, StorageFull
@@ -227,6 +229,21 @@ async def test_wrong_offset_table_is_warned_of_in_the_words_of_the_service(desk:
             "certain frames.",
         }
     ]
+
+
+async def test_unknown_transfer_syntax_is_warned_of(desk: Desk) -> None:
+    """The file is kept, and its frames are what it has."""
+    dataset = pydicom.dcmread(sample("SC_rgb_jpeg_dcmtk.dcm"))
+    dataset.file_meta.TransferSyntaxUID = "1.2.826.0.1.3680043.8.498.99"
+    file = io.BytesIO()
+    dataset.save_as(file, implicit_vr=False, little_endian=True)
+    desk.put("1.dcm", file.getvalue())
+
+    folder = await desk.carry_out()
+
+    [warning] = records(folder, "WARNING/warning.ndjson")
+    [told] = warning["importResponse"]["warnings"]
+    assert (told["warning_reason_code"], told["type"]) == (45344, "UnsupportedTransferSyntax")
 
 
 # -- what fails
