@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 from isal import isal_zlib
@@ -88,7 +88,8 @@ class Part:
     """Some instances of an image set, never changed once written.
 
     crc32, raw_length: of the JSON text. index: compressed JSON, SOP Instance UID to object number, in document order.
-    body: compressed text of the instances, the members of a JSON object without its braces.
+    body: compressed text of the instances, the members of a JSON object without its braces. timezone: the first
+    instance's TimezoneOffsetFromUTC, known only while the part is being written, for the manifest to keep.
     """
 
     sop_classes: tuple[str, ...]
@@ -97,6 +98,7 @@ class Part:
     raw_length: int
     index: bytes
     body: bytes
+    timezone: str = field(default="", compare=False)
 
     @property
     def full(self) -> bool:
@@ -111,6 +113,7 @@ class PartReference:
     number: int
     count: int
     sop_classes: tuple[str, ...]
+    timezone: str = ""
 
 
 Manifest = tuple[PartReference, ...]
@@ -192,7 +195,13 @@ def _pack(members: Sequence[tuple[PlacedInstance, bytes]]) -> Part:
         raw_length=len(text),
         index=_deflate(orjson.dumps({one.sop_instance_uid: one.object_number for one, _ in members})),
         body=_deflate(text),
+        timezone=_timezone(members[0][0]) if members and b'"TimezoneOffsetFromUTC"' in members[0][1] else "",
     )
+
+
+def _timezone(instance: PlacedInstance) -> str:
+    value = instance.metadata["DICOM"].get("TimezoneOffsetFromUTC")
+    return value if isinstance(value, str) else ""
 
 
 def unpack_index(packed: bytes) -> dict[str, int]:
@@ -247,7 +256,7 @@ def _members(text: bytes, uids: Sequence[str]) -> list[bytes]:
 
 def reference(number: int, part: Part) -> PartReference:
     """Return what the manifest says of a part."""
-    return PartReference(number, part.count, part.sop_classes)
+    return PartReference(number, part.count, part.sop_classes, part.timezone)
 
 
 def instance_count(manifest: Manifest) -> int:
@@ -260,10 +269,23 @@ def sop_classes(manifest: Manifest) -> tuple[str, ...]:
     return tuple(dict.fromkeys(uid for part in manifest for uid in part.sop_classes if uid))
 
 
+def timezone(manifest: Manifest) -> str:
+    """Return the TimezoneOffsetFromUTC of the first instance that has one, "" for none."""
+    return next((part.timezone for part in manifest if part.timezone), "")
+
+
 def pack_manifest(manifest: Manifest) -> bytes:
     """Return the manifest as a version row keeps it: JSON, SOP Class UIDs written once and then by their place."""
     uids = list(dict.fromkeys(uid for part in manifest for uid in part.sop_classes))
-    parts = [[part.number, part.count, [uids.index(uid) for uid in part.sop_classes]] for part in manifest]
+    parts = [
+        [
+            part.number,
+            part.count,
+            [uids.index(uid) for uid in part.sop_classes],
+            *([part.timezone] * bool(part.timezone)),
+        ]
+        for part in manifest
+    ]
     return orjson.dumps({"SOPClasses": uids, "Parts": parts})
 
 
@@ -272,8 +294,8 @@ def unpack_manifest(packed: bytes) -> Manifest:
     manifest = orjson.loads(packed)
     uids = manifest["SOPClasses"]
     return tuple(
-        PartReference(number, count, tuple(uids[place] for place in places))
-        for number, count, places in manifest["Parts"]
+        PartReference(number, count, tuple(uids[place] for place in places), *timezone)
+        for number, count, places, *timezone in manifest["Parts"]
     )
 
 

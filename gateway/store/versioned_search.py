@@ -16,7 +16,7 @@ from gateway.dicom.matching import Condition, Query, decimal, matches_all, name_
 from gateway.errors import Level
 from gateway.metadata.mapping import to_dataset
 from gateway.store.log import Candidate, Filter, FoundImageSet
-from gateway.store.parts import instance_count, unpack_head, unpack_part
+from gateway.store.parts import instance_count, timezone, unpack_head, unpack_part
 from gateway.store.protocol import Match, Page
 from gateway.store.study_rows import text_of
 
@@ -204,6 +204,8 @@ def computed(level: str, candidate: Candidate) -> Dataset:
         "00201206": Element("IS", (str(candidate.series_count),)),  # NumberOfStudyRelatedSeries
         "00201208": Element("IS", (str(candidate.instance_count),)),  # NumberOfStudyRelatedInstances
     }
+    if level != "Instance" and (offset := timezone(candidate.manifest)):
+        dataset["00080201"] = Element("SH", (offset,))  # TimezoneOffsetFromUTC, which instances have
     if level != "Study":
         # NumberOfSeriesRelatedInstances
         dataset["00201209"] = Element("IS", (str(instance_count(candidate.manifest)),))

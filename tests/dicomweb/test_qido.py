@@ -67,6 +67,7 @@ async def test_a_study_has_what_the_standard_says(filled: httpx.AsyncClient) -> 
         "00080056": {"vr": "CS", "Value": ["ONLINE"]},
         "00080061": {"vr": "CS", "Value": ["CT"]},
         "00080090": {"vr": "PN"},
+        "00080201": {"vr": "SH", "Value": ["-0500"]},
         "00081190": {"vr": "UR", "Value": [f"{ROOT}/studies/{A}"]},
         "00100010": {"vr": "PN", "Value": [{"Alphabetic": "CompressedSamples^CT1"}]},
         "00100020": {"vr": "LO", "Value": ["1CT1"]},
@@ -83,7 +84,7 @@ async def test_a_series_has_what_the_standard_says(filled: httpx.AsyncClient) ->
     """Q14: Table 10.6.3-4, with the study's UID."""
     [series, _] = await search(filled, f"/studies/{A}/series")
 
-    assert list(series) == "00080005 00080060 00081190 0020000D 0020000E 00200011 00201209".split()
+    assert list(series) == "00080005 00080060 00080201 00081190 0020000D 0020000E 00200011 00201209".split()
     assert value(series, "00080060") == "CT" and value(series, "00201209") == 2
     assert value(series, "00081190") == f"{ROOT}/studies/{A}/series/{A}.1"
 
@@ -250,15 +251,23 @@ async def test_a_required_key_finds(client: httpx.AsyncClient, path: str, key: s
     assert uids(found) == [A]
 
 
-async def test_a_time_zone_comes_with_the_instance_it_is_of(client: httpx.AsyncClient) -> None:
-    """Q16: TimezoneOffsetFromUTC is an attribute of instances; text in UTF-8 says so at every level."""
+async def test_a_time_zone_comes_with_every_level(client: httpx.AsyncClient) -> None:
+    """Q14, Q16: TimezoneOffsetFromUTC, which instances have, is told of their series and study too, and as edited."""
     await stored(client, instance(study=A, TimezoneOffsetFromUTC="+0100", PatientName="Jérôme^Ä"))
+    await stored(client, instance(study=B, TimezoneOffsetFromUTC=None))
+    one = f"/studies/{A}/series/{A}.1/instances"
 
-    [study] = await search(client, "/studies")
-    [found] = await search(client, f"/studies/{A}/series/{A}.1/instances")
+    for path in (f"/studies?StudyInstanceUID={A}", f"/studies/{A}/series", one):
+        [found] = await search(client, path)
+        assert (value(found, "00080201"), value(found, "00080005")) == ("+0100", "ISO_IR 192")
+    [study] = await search(client, f"/studies?StudyInstanceUID={A}")
+    assert value(study, "00100010") == {"Alphabetic": "Jérôme^Ä"}
+    [other] = await search(client, f"/studies?StudyInstanceUID={B}")
+    assert "00080201" not in other
 
-    assert value(study, "00100010") == {"Alphabetic": "Jérôme^Ä"} and value(study, "00080005") == "ISO_IR 192"
-    assert value(found, "00080201") == "+0100"
+    await patched(client, f"/dicomweb{one}/{A}.1.1", {"00080201": {"vr": "SH", "Value": ["+0900"]}})
+    [series] = await search(client, f"/studies/{A}/series")
+    assert value(series, "00080201") == "+0900"
 
 
 # -- includefield
