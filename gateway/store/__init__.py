@@ -2,8 +2,10 @@
 
 protocol           Store: what the faces ask for (seam A)
 versioned          VersionedStore: read N, check, apply, append N+1
-importing          ... which image set a received instance joins
-editing            ... an edit of one study, and image_set_edits of one image set in it
+storing            ... a store request, study by study; importing: which image set a received instance joins
+editing            ... an edit of one study; image_set_edits: of one image set in it; moving: of an instance that goes
+                   to another one
+copying            ... CopyImageSet
 originals          ... what an edit writes into Original Attributes Sequence
 versioned_search   ... QIDO-RS, and the tags of SearchImageSets
 drafts             the next version of an image set while it is made
@@ -11,10 +13,12 @@ study_rows         what a study's row says: members, and what searches go by
 parts              how the instances of an image set are cut, packed and joined
 
 log                VersionLog: what VersionedStore keeps versions in (seam B)
-log_sqlite         ... one SQLite file, one process; its SQL is in sqlite_append, sqlite_versions, sqlite_search,
-                   sqlite_tables and schema/
+log_sqlite         ... one SQLite file, one process; its SQL is in sqlite_append, sqlite_versions, sqlite_qido,
+                   sqlite_search, sqlite_tables and schema/
+kept               what was read of studies and is kept until somebody writes
 sqlite_database    the file's connections, group commit, errors, and the steps of its schema
 blobs              Blobs: immutable bytes (seam C)
 blobs_folder       ... append-only packs in a folder
 data_folder        the lock: one gateway at a time
+verify, backup     whether a data folder is sound, and a copy of it
 """

@@ -1,7 +1,7 @@
 """VersionedStore: the Store that keeps versions itself, in a VersionLog and Blobs.
 
-Reading is here. What is more than reading has a file of its own: importing (placing received instances), editing,
-versioned_search.
+Reading is here. What is more than reading has a file of its own: storing, with importing (placing received instances),
+editing, copying, versioned_search.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,9 +16,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from gateway.dicom.matching import Query, QueryLevel
-from gateway.errors import GatewayError, Gone, InvalidUpdate, NotFound, StorageFailed, StorageFull, TooLarge
+from gateway.errors import GatewayError, Gone, InvalidUpdate, NotFound
 from gateway.metadata.image_set import ImageSetMetadata, InstanceMetadata, Profile
-from gateway.metadata.organise import identify
 from gateway.store.blobs import Address, Blobs, Pack
 from gateway.store.blobs_folder import BlobsFolder, sync_folder
 from gateway.store.copying import Copier, record_failure
@@ -27,10 +25,9 @@ from gateway.store.data_folder import FolderLock
 from gateway.store.editing import INSTANCES_ON_LOOP, Editor
 from gateway.store.frames import FrameKeeper
 from gateway.store.import_log import ImportLog
-from gateway.store.importing import Arrival, Placing, refused
 from gateway.store.instance_files import OLDER_HEADS, Digested, digested, instance_files
 from gateway.store.kept import Kept
-from gateway.store.log import Append, CurrentStudy, SearchLevel, StoredVersion, StudyChanged, VersionLog
+from gateway.store.log import SearchLevel, StoredVersion, StudyChanged, VersionLog
 from gateway.store.log_sqlite import open_log
 from gateway.store.parts import instances_by_uid, instances_of, join_gzip, unpack_head
 from gateway.store.protocol import (
@@ -56,13 +53,9 @@ from gateway.store.protocol import (
     StudyVersion,
     VersionParts,
 )
-from gateway.store.study_rows import Occasion, joined_summary, member_of, new_study_version
+from gateway.store.storing import TRIES, Storer
+from gateway.store.study_rows import Occasion
 from gateway.store.versioned_search import Collector, dicom_tags, plan
-
-# How often an append is tried again because somebody else changed the study meanwhile. In one process that happens
-# only where an image set moves into another study: the rest wait for each other.
-TRIES = 8
-
 
 # Bytes of metadata documents kept, each as it is sent: of a series of 500 instances some 300 KB.
 KEPT_DOCUMENTS = 16 * 1024 * 1024
@@ -111,17 +104,6 @@ async def open_store(
         await store.close()
         raise
     return store
-
-
-@dataclass(frozen=True, slots=True)
-class _Storing:
-    """What a store request brings to one study. committed: the commit of the pack it lies in, if that is under way."""
-
-    datastore_id: str
-    study_instance_uid: str
-    arrivals: Sequence[Arrival]
-    occasion: Occasion
-    committed: asyncio.Task[None] | None
 
 
 class VersionedStore:
@@ -208,73 +190,8 @@ class VersionedStore:
         pack: Pack | None = None,
         most_metadata: int | None = None,
     ) -> list[StoredInstance]:
-        if pack is None:
-            return await self._store_instances(datastore_id, received, provenance, None, most_metadata)
-        committed = asyncio.create_task(pack.commit())
-        try:
-            outcomes = await self._store_instances(datastore_id, received, provenance, committed, most_metadata)
-            await committed
-        finally:
-            await asyncio.wait([committed])
-        return outcomes
-
-    async def _store_instances(
-        self,
-        datastore_id: str,
-        received: Sequence[ReceivedInstance],
-        provenance: Provenance,
-        committed: asyncio.Task[None] | None,
-        most_metadata: int | None,
-    ) -> list[StoredInstance]:
-        outcomes: dict[int, StoredInstance] = {}
-        studies: dict[str, list[Arrival]] = {}
-        for place, instance in enumerate(received):
-            try:
-                identity = identify(instance.dataset)
-            except GatewayError as error:
-                outcomes[place] = refused(error)
-            else:
-                studies.setdefault(identity.study_instance_uid, []).append(Arrival(place, identity, instance))
-        for study_instance_uid, arrivals in studies.items():
-            try:
-                occasion = Occasion(self._clock(), "store", provenance, most_metadata=most_metadata)
-                storing = _Storing(datastore_id, study_instance_uid, arrivals, occasion, committed)
-                outcomes.update(await self._store_study(storing))
-            except TooLarge as error:
-                outcomes.update({arrival.place: refused(error, arrival.identity) for arrival in arrivals})
-            except (StorageFull, StorageFailed, StudyChanged) as error:
-                if not any(outcome.error is None for outcome in outcomes.values()):
-                    raise
-                # Other studies of the request are stored, and the client has to hear of them.
-                outcomes.update({arrival.place: refused(error, arrival.identity) for arrival in arrivals})
-        return [outcomes[place] for place in range(len(received))]
-
-    async def _store_study(self, storing: _Storing) -> dict[int, StoredInstance]:
-        async with self._lock(storing.datastore_id, storing.study_instance_uid):
-            for _ in range(TRIES):
-                try:
-                    return await self._try_to_store(storing)
-                except StudyChanged as error:
-                    conflict = error
-            raise conflict
-
-    async def _try_to_store(self, storing: _Storing) -> dict[int, StoredInstance]:
-        arriving: dict[str, set[str]] = {}
-        for arrival in storing.arrivals:
-            arriving.setdefault(arrival.identity.series_instance_uid, set()).add(arrival.identity.sop_instance_uid)
-        study, stored = await self._log.study_for_store(storing.datastore_id, storing.study_instance_uid, arriving)
-        placing = Placing(study, stored, storing.occasion, self._new_id)
-
-        def place() -> tuple[dict[int, StoredInstance], Append | None]:
-            outcomes = placing.place(storing.arrivals)
-            return outcomes, _stored(storing.datastore_id, study, placing, storing.occasion)
-
-        outcomes, append = await asyncio.to_thread(place)
-        if append is not None:
-            if storing.committed is not None:
-                await asyncio.shield(storing.committed)  # before any row says what lies in the pack
-            await self._log.append(append)
-        return outcomes
+        storer = Storer(self._log, self._clock, self._new_id, self._lock)
+        return await storer.store_instances(datastore_id, received, provenance, pack, most_metadata)
 
     # -- finding
 
@@ -512,15 +429,3 @@ class VersionedStore:
             await self._blobs.close()
         finally:
             self._released()
-
-
-def _stored(datastore_id: str, study: CurrentStudy, placing: Placing, occasion: Occasion) -> Append | None:
-    """Return what a store request appends to a study; None where it changes nothing."""
-    versions = {draft.image_set_id: draft.finish(occasion) for draft in placing.drafts()}
-    if not versions:
-        return None
-    members = [member_of(image_set) for image_set in study.image_sets if image_set.image_set_id not in versions]
-    members += [member_of(version) for version in versions.values()]
-    summary = joined_summary([version.changed for version in versions.values()])
-    new = new_study_version(study.study_instance_uid, study.version, members, occasion, summary)
-    return Append(datastore_id, (new,), tuple(versions.values()), occasion.at, most_metadata=occasion.most_metadata)
