@@ -54,7 +54,8 @@ _EVERY_CONNECTION = (
     "PRAGMA synchronous=FULL",
 )
 _WRITER = ("PRAGMA journal_mode=WAL", f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-_READER = ("PRAGMA query_only=ON", "PRAGMA wal_autocheckpoint=0")
+# cache_size: 16 MiB. Of a million studies, SQLite's 2 MiB do not hold the upper pages of the trees a search goes down.
+_READER = ("PRAGMA query_only=ON", "PRAGMA wal_autocheckpoint=0", "PRAGMA cache_size=-16384")
 
 
 # There was no room for the index of the write-ahead log, which has to be there before anything can be read.
