@@ -85,6 +85,8 @@ class Servers:
         for line in self._parent.stdout:
             if found := re.search(pattern, line):
                 return found[1]
+            if line == "gone\n":
+                raise AssertionError("the server ended before it listened")
         raise AssertionError("the process that starts servers ended")
 
 
