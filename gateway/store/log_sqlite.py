@@ -50,13 +50,15 @@ from gateway.store.protocol import (
     StoredObject,
     StudyVersion,
 )
-from gateway.store.sqlite_database import Database, open_database
+from gateway.store.sqlite_database import Connection, Database, open_database
 from gateway.store.sqlite_frame_log import SqliteFrameLog
 from gateway.store.sqlite_import_log import SqliteImportLog
 from gateway.store.sqlite_versions import StudyNow
 
 # Image sets in the studies kept, each with its head and its manifest: about 4 KB for a series of 2,000 instances.
 KEPT_IMAGE_SETS = 4096
+# Image sets of a study that is read back by who appends to it; for more of them every store would wait.
+READ_BACK = 16
 # UIDs of the studies that image sets are in.
 KEPT_STUDIES_OF = 65536
 
@@ -80,13 +82,23 @@ class SqliteLog:
         self._datastores: Kept[None, list[Datastore]] = Kept(1)
 
     async def append(self, append: Append) -> None:
-        def written() -> None:
-            for study in append.studies:
-                self._studies.forget((append.datastore_id, study.study_instance_uid))
+        keys = [(append.datastore_id, study.study_instance_uid) for study in append.studies]
+        # A study that was looked at will be again: how it is now comes back with the commit.
+        lately = [key for key in keys if (now := self._studies.peek(key)) and len(now.current.image_sets) <= READ_BACK]
+
+        def write(connection: Connection) -> list[StudyNow]:
+            sqlite_append.append(connection, append)
+            return [sqlite_versions.study_now(connection, *key) for key in lately]
+
+        def written(now: list[StudyNow]) -> None:
+            for key in keys:
+                self._studies.forget(key)
+            for key, study in zip(lately, now, strict=True):
+                self._studies.put(key, study)
             for version in append.versions:
                 self._studies_of.put((append.datastore_id, version.image_set_id), version.study_instance_uid)
 
-        await self.database.write(lambda connection: sqlite_append.append(connection, append), written)
+        await self.database.write(write, written)
 
     async def read(
         self,
@@ -243,14 +255,14 @@ class SqliteLog:
     ) -> Datastore:
         return await self.database.write(
             lambda connection: sqlite_tables.create_datastore(connection, datastore, client_token, most_active),
-            self._datastores.clear,
+            lambda _: self._datastores.clear(),
         )
 
     async def datastores(self) -> list[Datastore]:
         return list(await self._datastores.get(None, lambda: self.database.read(sqlite_tables.datastores)))
 
     async def delete_datastore(self, datastore_id: str, at: datetime) -> Datastore:
-        def written() -> None:
+        def written(deleted: Datastore) -> None:
             for kept in (self._datastores, self._studies, self._studies_of):
                 kept.clear()
 
@@ -266,7 +278,7 @@ class SqliteLog:
     ) -> None:
         await self.database.write(
             lambda connection: sqlite_tags.retag(connection, datastore_id, image_set_id, add, remove),
-            self._datastores.clear,
+            lambda _: self._datastores.clear(),
         )
 
     async def create_job(self, job: Job, client_token: str | None) -> Job:

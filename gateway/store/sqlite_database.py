@@ -112,7 +112,7 @@ class SqliteThread:
             await self._connection.close()
 
 
-def _nothing() -> None:
+def _nothing(result: object) -> None:
     return
 
 
@@ -122,7 +122,7 @@ class _Waiting(Generic[Result]):
 
     work: Callable[[Connection], Result]
     answer: asyncio.Future[Result]
-    written: Callable[[], None]
+    written: Callable[[Result], None]
 
 
 class Database:
@@ -151,10 +151,10 @@ class Database:
 
         return await next(self._turns).run(consistently)
 
-    async def write(self, work: Callable[[Connection], Result], written: Callable[[], None] = _nothing) -> Result:
+    async def write(self, work: Callable[[Connection], Result], written: Callable[[Result], None] = _nothing) -> Result:
         """Return what `work` returns, once what it wrote is durable. If it raises, nothing of it is written.
 
-        `written` is called on the event loop when it was, before anybody is told, and also where nobody waits any more.
+        `written` is called with it on the event loop, before anybody is told, and also where nobody waits any more.
         """
         self._raise_failure()
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
@@ -197,7 +197,7 @@ class Database:
         self._since_checkpoint += 1
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if not isinstance(outcome, BaseException):
-                waiting.written()
+                waiting.written(outcome)
             if waiting.answer.done():  # cancelled; what it wrote is written
                 continue
             if isinstance(outcome, BaseException):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from gateway.store.log import Append, Filter, StudyColumns
 from gateway.store.log_sqlite import SqliteLog, open_log
 from gateway.store.protocol import Datastore
 from gateway.store.sqlite_database import Connection
-from tests.store.log_suite import DATASTORE, START, A, LogTests, append_of, new_study, new_version
+from tests.store.log_suite import DATASTORE, START, STUDY, A, LogTests, append_of, new_study, new_version
 
 
 @pytest.fixture
@@ -43,6 +44,31 @@ async def test_the_log_survives_reopening(tmp_path: Path) -> None:
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     connection.close()
+
+
+async def test_study_that_was_read_is_known_after_an_append(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever edits a study again, or looks at what was edited, waits for no read."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    await log.append(append_of(new_version(A, 1)))
+    await log.study(DATASTORE, STUDY)
+    await log.append(append_of(new_version(A, 2), expected=1))
+    monkeypatch.setattr(log.database, "read", None)
+
+    assert (await log.study(DATASTORE, STUDY)).version == 2
+    assert (await log.current_study(DATASTORE, STUDY)).version == 2
+    assert (await log.read(DATASTORE, A)).properties.version == 2
+
+
+async def test_last_of_appends_that_are_committed_together_is_what_is_known(log: SqliteLog) -> None:
+    """Of versions 2 to 9 in one commit, what is known afterwards is 9."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    await log.append(append_of(new_version(A, 1)))
+    await log.study(DATASTORE, STUDY)
+
+    await asyncio.gather(*(log.append(append_of(new_version(A, v), expected=v - 1)) for v in range(2, 10)))
+
+    assert (await log.study(DATASTORE, STUDY)).version == 9
+    assert [one.properties.version for one in (await log.current_study(DATASTORE, STUDY)).image_sets] == [9]
 
 
 # PS3.18 Table 10.6.1-5, what a search for a study has to support: the index that answers it.
