@@ -28,7 +28,7 @@ from gateway.dicomweb.negotiation import (
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.store_body import body_of, multipart_reader
 from gateway.dicomweb.store_response import Outcome, store_response
-from gateway.dicomweb.stow_metadata import store_metadata
+from gateway.dicomweb.stow_metadata import check_no_dry_run, store_metadata
 from gateway.dicomweb.targets import datastore_of, root_url, target_of
 from gateway.errors import InvalidMultipart, UnsupportedMediaType
 from gateway.state import State
@@ -53,6 +53,7 @@ async def store_instances(request: Request[State]) -> Response:
         return await store_metadata(request, media_type, kind, study)
     if kind != DICOM:
         raise UnsupportedMediaType(_READ_HERE)
+    check_no_dry_run(request)
     outcomes = await _store_files(request, media_type, study)
     return store_response(outcomes, root_url(request), offer, request.state["clock"]())
 

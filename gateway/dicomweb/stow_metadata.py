@@ -19,6 +19,7 @@ from gateway.dicom.json_model import Limits, parse_datasets
 from gateway.dicom.multipart import Event, PartBegins, PartData, PartEnds
 from gateway.dicom.part10 import EXPLICIT_VR_LITTLE_ENDIAN, Buffer, part10_pieces
 from gateway.dicom.xml_model import parse_xml
+from gateway.dicomweb.edit_request import flag
 from gateway.dicomweb.edited import find_edited
 from gateway.dicomweb.incoming import Incoming
 from gateway.dicomweb.media_types import STORE_RESPONSE
@@ -147,6 +148,12 @@ async def store_metadata(request: Request[State], media_type: MediaType, kind: s
         await scratch.discard()
 
 
+def check_no_dry_run(request: Request[State]) -> None:
+    """Return if instances may be stored. Raises InvalidQuery for who asked that nothing is written."""
+    if flag(request, "dryRun"):
+        raise InvalidQuery("dryRun", "is for edits, and this body has instances to store")
+
+
 def _parsed(kind: str, body: bytes | bytearray, limits: Limits, *, any_bulk: bool = False) -> list[Dataset]:
     if kind == DICOM_XML:
         return [parse_xml(bytes(body), limits=limits, any_bulk=any_bulk)]
@@ -162,8 +169,8 @@ async def _store(request: Request[State], body: _Body, study: str | None) -> Res
     whole = [await _is_instance(request, dataset, body, study) for dataset in datasets]
     instances = [dataset for dataset, is_whole in zip(datasets, whole, strict=True) if is_whole]
     edits = [dataset for dataset, is_whole in zip(datasets, whole, strict=True) if not is_whole]
-    if instances and request.query_params.get("dryRun", "false") != "false":
-        raise InvalidQuery("dryRun", "is for edits, and this body has instances to store")
+    if instances:
+        check_no_dry_run(request)
     offer = negotiate(request, STORE_RESPONSE)[0].offer
     outcomes = await _store_instances(request, instances, body, study) if instances else []
     if edits:

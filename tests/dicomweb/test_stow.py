@@ -283,6 +283,15 @@ async def test_a_request_that_cannot_be_read_is_refused(
     assert response.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("asked", ["true", "yes"])
+async def test_a_dry_run_of_instances_is_refused(client: httpx.AsyncClient, asked: str) -> None:
+    """dryRun=true is for edits: who asks that nothing is written does not find it stored."""
+    response = await stow(client, instance(), path=f"/dicomweb/studies?dryRun={asked}")
+
+    assert (response.status_code, response.json()["parameter"]) == (400, "dryRun")
+    assert await study_count(client) == 0
+
+
 async def test_an_unknown_data_store_is_not_found(client: httpx.AsyncClient) -> None:
     """Before anything is written."""
     response = await stow(client, instance(), path=f"/datastore/{'0' * 32}/studies")
