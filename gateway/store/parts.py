@@ -28,6 +28,9 @@ from gateway.metadata.image_set import Head, ImageSetMetadata, InstanceMetadata
 INSTANCES_IN_PART = 64
 BYTES_IN_PART = 256 * 1024
 
+# A longer manifest, in bytes of JSON, is compressed.
+PLAIN_MANIFEST = 256
+
 HEADS_KEPT = 1024  # decoded, some 5 KB each
 
 
@@ -275,7 +278,10 @@ def timezone(manifest: Manifest) -> str:
 
 
 def pack_manifest(manifest: Manifest) -> bytes:
-    """Return the manifest as a version row keeps it: JSON, SOP Class UIDs written once and then by their place."""
+    """Return the manifest as a version row keeps it: JSON, SOP Class UIDs written once and then by their place.
+
+    Compressed where it is long: every edit writes it again.
+    """
     uids = list(dict.fromkeys(uid for part in manifest for uid in part.sop_classes))
     parts = [
         [
@@ -286,12 +292,14 @@ def pack_manifest(manifest: Manifest) -> bytes:
         ]
         for part in manifest
     ]
-    return orjson.dumps({"SOPClasses": uids, "Parts": parts})
+    text = orjson.dumps({"SOPClasses": uids, "Parts": parts})
+    return text if len(text) <= PLAIN_MANIFEST else _deflate(text)
 
 
 def unpack_manifest(packed: bytes) -> Manifest:
     """Return the manifest that `pack_manifest` packed."""
-    manifest = orjson.loads(packed)
+    # The first bit of a piece of a deflate stream is 0: it is not the last (RFC 1951 section 3.2.3). That of { is 1.
+    manifest = orjson.loads(packed if packed.startswith(b"{") else _inflate(packed))
     uids = manifest["SOPClasses"]
     return tuple(
         PartReference(number, count, tuple(uids[place] for place in places), *timezone)

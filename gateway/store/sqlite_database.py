@@ -44,7 +44,9 @@ CHECKPOINT_PAGES = 16384
 APPLICATION_ID = 0x44575647  # "DWVG", in the file's header: `file` and a cautious administrator can see whose it is
 
 # sqlite.org/pragma.html. synchronous=FULL: an acknowledged version survives power loss. mmap_size=0: with mmap, a
-# stray write anywhere in the process could change the database.
+# stray write anywhere in the process could change the database. temp_store=MEMORY: a savepoint keeps the pages it may
+# have to put back, and would write them to a file of its own: half of all writes of a store, and pages of records in a
+# folder for temporary files.
 _EVERY_CONNECTION = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA busy_timeout=5000",
@@ -52,6 +54,7 @@ _EVERY_CONNECTION = (
     "PRAGMA trusted_schema=OFF",
     "PRAGMA cell_size_check=ON",
     "PRAGMA synchronous=FULL",
+    "PRAGMA temp_store=MEMORY",
 )
 _WRITER = ("PRAGMA journal_mode=WAL", f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
 # cache_size: 16 MiB. Of a million studies, SQLite's 2 MiB do not hold the upper pages of the trees a search goes down.

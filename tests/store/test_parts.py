@@ -140,6 +140,20 @@ def test_a_head_is_packed_and_unpacked() -> None:
     assert unpack_head(pack_head(HEAD)) == HEAD
 
 
+def test_long_manifest_takes_little_room() -> None:
+    """That of 2,000 instances is 120 bytes and not 500, and what was written before it was compressed is read."""
+    manifest = tuple(PartReference(number, 64, ("1.2.840.10008.5.1.4.1.1.2",)) for number in range(1, 33))
+
+    packed = pack_manifest(manifest)
+
+    assert unpack_manifest(packed) == manifest
+    assert len(packed) < 160
+    assert unpack_manifest(b'{"SOPClasses":["1.2"],"Parts":[[3,64,[0]],[0,0,[]]]}') == (
+        PartReference(3, 64, ("1.2",)),
+        NO_PART,
+    )
+
+
 def test_a_manifest_is_packed_and_unpacked() -> None:
     """Slots keep their order, empty ones included; counts and SOP Classes are read from the manifest alone."""
     manifest = (PartReference(3, 64, ("1.2", "1.3")), NO_PART, PartReference(7, 2, ("1.3",)))
