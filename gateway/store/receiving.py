@@ -28,6 +28,9 @@ _HEAD = PREAMBLE + len(_PREFIX)
 # What waits for the thread at most before the sender has to wait as well, in bytes.
 WAITING = 2 * 1024 * 1024
 
+# So many bytes at the beginning are worked on at once, where they came: it takes less than a thread's hop.
+AT_ONCE = 64 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
@@ -73,20 +76,24 @@ class IncomingFile:
 
 
 class Ahead(Generic[Piece]):
-    """Has `work` do what arrives, in order, on one thread at a time, while more arrives.
+    """Has `work` do what arrives, in order, on one thread at a time, while more arrives; what is small, at once.
 
-    What `work` raises is raised by the next `put` or by `done`. Call `settled` last, whatever happened: nothing runs
-    after it.
+    What `work` raises is raised by a `put` or by `done`. Call `settled` last, whatever happened: nothing runs after it.
     """
 
     def __init__(self, work: Callable[[list[Piece]], None]) -> None:
         self._work = work
         self._waiting: list[Piece] = []
         self._size = 0
+        self._total = 0
         self._running: asyncio.Future[None] | None = None
 
     async def put(self, pieces: list[Piece], size: int) -> None:
         """Take pieces of so many bytes in; wait while too much waits."""
+        self._total += size
+        if self._total <= AT_ONCE:
+            self._work(pieces)
+            return
         self._waiting += pieces
         self._size += size
         if self._running is None or self._running.done() or self._size > WAITING:

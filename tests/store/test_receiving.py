@@ -10,7 +10,7 @@ import pytest
 
 from gateway.errors import InvalidPart10
 from gateway.store.protocol import Store
-from gateway.store.receiving import WAITING, Ahead, receive_part10, received_instance
+from gateway.store.receiving import AT_ONCE, WAITING, Ahead, receive_part10, received_instance
 from tests.samples import instance, sample
 
 
@@ -96,7 +96,7 @@ async def test_what_arrives_is_worked_on_in_order() -> None:
     ahead: Ahead[int] = Ahead(seen.extend)
 
     for number in range(1000):
-        await ahead.put([number], 1)
+        await ahead.put([number], 200)
     await ahead.done()
 
     assert seen == list(range(1000))
@@ -109,11 +109,29 @@ async def test_what_the_work_raises_is_raised_to_the_sender() -> None:
         raise InvalidPart10("refused", 0)
 
     ahead: Ahead[int] = Ahead(refuse)
-    await ahead.put([1], 1)
+    await ahead.put([1], AT_ONCE + 1)
 
     with pytest.raises(InvalidPart10, match="refused"):
         await ahead.done()
     await ahead.settled()
+
+
+async def test_what_is_small_is_done_at_once() -> None:
+    """A small request waits for no thread, and what is refused of it is refused where it came."""
+    threads: list[int] = []
+
+    def work(numbers: list[int]) -> None:
+        threads.append(threading.get_ident())
+        if numbers == [2]:
+            raise InvalidPart10("refused", 0)
+
+    ahead: Ahead[int] = Ahead(work)
+    await ahead.put([1], AT_ONCE)
+    with pytest.raises(InvalidPart10, match="refused"):
+        await ahead.put([2], 0)
+    await ahead.settled()
+
+    assert threads == [threading.get_ident()] * 2
 
 
 async def test_a_sender_waits_while_too_much_waits() -> None:
@@ -125,7 +143,7 @@ async def test_a_sender_waits_while_too_much_waits() -> None:
         sizes.append(sum(pieces))
 
     ahead: Ahead[int] = Ahead(work)
-    await ahead.put([1], 1)
+    await ahead.put([1], AT_ONCE + 1)
     await ahead.put([WAITING], WAITING)
     threading.Timer(0.05, go.set).start()
     await ahead.put([2], 2)
@@ -139,7 +157,7 @@ async def test_nothing_runs_once_it_is_settled() -> None:
     """Whoever gives up can discard what was written: no thread writes to it any more."""
     seen: list[int] = []
     ahead: Ahead[int] = Ahead(seen.extend)
-    await ahead.put([1], 1)
+    await ahead.put([1], AT_ONCE + 1)
 
     await ahead.settled()
 
