@@ -7,7 +7,7 @@ of a series are its image set's, and those of an instance too.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.dicomweb.preconditions import etag_of
 from gateway.dicomweb.targets import Target
@@ -18,13 +18,17 @@ from gateway.store.protocol import ImageSetVersion, Member, Store, StudyVersion
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A study, series or instance as it is now. member: the image set that a series or an instance lies in."""
+    """A study, series or instance as it is now.
+
+    member: the image set that a series or an instance lies in. read: metadata that were looked at.
+    """
 
     store: Store
     datastore_id: str
     target: Target
     study: StudyVersion
     member: Member | None
+    read: dict[tuple[str, int, frozenset[str]], ImageSetMetadata] = field(default_factory=dict, compare=False)
 
     @property
     def etag(self) -> str:
@@ -36,8 +40,12 @@ class Edited:
         return self.member.version if self.member else self.study.version
 
     async def metadata(self, member: Member, instances: Collection[str] = ()) -> ImageSetMetadata:
-        """Return the metadata of an image set in this version, with the instances named and no other."""
-        return await self.store.metadata(self.datastore_id, member.image_set_id, member.version, instances)
+        """Return the metadata of an image set in this version, with the instances named and no other; read once."""
+        key = member.image_set_id, member.version, frozenset(instances)
+        if key not in self.read:
+            found = await self.store.metadata(self.datastore_id, member.image_set_id, member.version, instances)
+            self.read[key] = found
+        return self.read[key]
 
 
 async def find_edited(store: Store, datastore_id: str, target: Target) -> Edited:
