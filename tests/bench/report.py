@@ -167,7 +167,7 @@ def _measured(line: Line, target: str) -> str:
 
 # -- plots
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _BAR = 760, 260, 330, 34, 22
+_WIDTH, _HEIGHT, _LEFT, _TOP, _BAR = 880, 260, 450, 34, 22
 
 
 def bars_svg(results: Results) -> str:
