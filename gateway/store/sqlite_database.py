@@ -44,9 +44,7 @@ CHECKPOINT_PAGES = 16384
 APPLICATION_ID = 0x44575647  # "DWVG", in the file's header: `file` and a cautious administrator can see whose it is
 
 # sqlite.org/pragma.html. synchronous=FULL: an acknowledged version survives power loss. mmap_size=0: with mmap, a
-# stray write anywhere in the process could change the database. temp_store=MEMORY: a savepoint keeps the pages it may
-# have to put back, and would write them to a file of its own: half of all writes of a store, and pages of records in a
-# folder for temporary files.
+# stray write anywhere in the process could change the database.
 _EVERY_CONNECTION = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA busy_timeout=5000",
@@ -54,11 +52,16 @@ _EVERY_CONNECTION = (
     "PRAGMA trusted_schema=OFF",
     "PRAGMA cell_size_check=ON",
     "PRAGMA synchronous=FULL",
-    "PRAGMA temp_store=MEMORY",
 )
+
+# A savepoint keeps the pages it may have to put back, and a search what it sorts. In files of their own that would be
+# half of all writes of a store, and records in a folder for temporary files. Not while steps of the schema are taken:
+# of a large database those keep more than memory has room for.
+_IN_MEMORY = "PRAGMA temp_store=MEMORY"
+
 _WRITER = ("PRAGMA journal_mode=WAL", f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
 # cache_size: 16 MiB. Of a million studies, SQLite's 2 MiB do not hold the upper pages of the trees a search goes down.
-_READER = ("PRAGMA query_only=ON", "PRAGMA wal_autocheckpoint=0", "PRAGMA cache_size=-16384")
+_READER = (_IN_MEMORY, "PRAGMA query_only=ON", "PRAGMA wal_autocheckpoint=0", "PRAGMA cache_size=-16384")
 
 
 # There was no room for the index of the write-ahead log, which has to be there before anything can be read.
@@ -292,6 +295,7 @@ async def open_database(path: Path) -> Database:
     readers: list[SqliteThread] = []
     try:
         await writer.run(migrate)
+        await writer.run(lambda connection: connection.execute(_IN_MEMORY).close())  # it takes temporary triggers away
         await writer.run(keep_checksums)
         try:
             await writer.run(settle)

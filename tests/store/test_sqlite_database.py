@@ -239,3 +239,20 @@ def test_a_step_that_fails_leaves_nothing_of_itself(monkeypatch: pytest.MonkeyPa
     assert connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone() == (0,)
     assert connection.execute("PRAGMA user_version").fetchone() == (0,)
     connection.close()
+
+
+async def test_nothing_is_kept_in_files_for_a_while(tmp_path: Path) -> None:
+    """Savepoints and sorting stay in memory: a folder for temporary files is no place for records."""
+    database = await open_database(tmp_path / "gateway.db")
+
+    def temp_store(connection: Connection) -> int:
+        return int(connection.execute("PRAGMA temp_store").fetchone()[0])
+
+    found = [await database.write(temp_store), await database.read(temp_store)]
+    triggers = await database.write(
+        lambda connection: connection.execute("SELECT COUNT(*) FROM temp.sqlite_master").fetchone()[0]
+    )
+    await database.close()
+
+    assert found == [2, 2]  # sqlite.org/pragma.html#pragma_temp_store: MEMORY
+    assert triggers > 10  # those that keep the rows' checksums were made after it
