@@ -264,7 +264,7 @@ def large_copy(gateways: Gateways) -> None:
     copy(stored(gateways.plain, instance(NumberOfFrames=1001)))
 
 
-def with_header(name: str, value: str, gateways: Gateways) -> None:
+def with_header(name: str, value: str, gateways: Gateways) -> dict[str, Any]:
     """A frame is asked for in a media type that it is not stored in, or by a body that says to be no JSON."""
     one = stored(gateways.plain)
     [series] = one.document()["Study"]["Series"].values()
@@ -275,7 +275,8 @@ def with_header(name: str, value: str, gateways: Gateways) -> None:
         request.headers[name] = value
 
     one.boto.meta.events.register("before-send.medical-imaging.GetImageFrame", add)
-    one.boto.get_image_frame(**one.ids, imageFrameInformation={"imageFrameId": frame})
+    answer: dict[str, Any] = one.boto.get_image_frame(**one.ids, imageFrameInformation={"imageFrameId": frame})
+    return answer
 
 
 def malformed(gateways: Gateways) -> None:
@@ -352,5 +353,8 @@ def test_body_that_says_to_be_no_json_is_not_acceptable(gateways: Gateways) -> N
     "accept", ["*/*", "image/*", "image/jph", "image/jphc", "application/octet-stream", "text/html, */*;q=0.1"]
 )
 def test_frame_is_given_to_who_accepts_it(gateways: Gateways, accept: str) -> None:
-    """By its name, by the standard's, as bytes, or as anything."""
-    with_header("Accept", accept, gateways)
+    """By its name, by the standard's, as bytes, or as anything: it comes as it is stored, a codestream of JPEG 2000."""
+    answer = with_header("Accept", accept, gateways)
+
+    assert answer["contentType"] == "image/jph"
+    assert answer["imageFrameBlob"].read(4) == b"\xff\x4f\xff\x51"  # ISO/IEC 15444-1 A.4: SOC, SIZ
