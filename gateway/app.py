@@ -115,15 +115,16 @@ async def opened_store(settings: Settings) -> AsyncIterator[Store]:
 @asynccontextmanager
 async def running(store: Store, settings: Settings) -> AsyncIterator[State]:
     """Yield the endpoints' state, with the jobs that a stop or a crash left unfinished taken up again."""
-    jobs = StudyJobs(store, settings)
-    imports = ImportJobs(store, settings, import_places(settings), clock)
-    await jobs.resume()
-    await imports.resume()
-    try:
-        yield State(store=store, settings=settings, jobs=jobs, imports=imports, clock=clock)
-    finally:
-        await imports.close()
-        await jobs.close()
+    async with S3(settings.s3_endpoint_url, settings.region) as s3:
+        jobs = StudyJobs(store, settings)
+        imports = ImportJobs(store, settings, import_places(settings, s3), clock)
+        await jobs.resume()
+        await imports.resume()
+        try:
+            yield State(store=store, settings=settings, jobs=jobs, imports=imports, clock=clock)
+        finally:
+            await imports.close()
+            await jobs.close()
 
 
 def clock() -> datetime:
@@ -131,10 +132,10 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
-def import_places(settings: Settings) -> Places:
+def import_places(settings: Settings, s3: S3) -> Places:
     """Return what import jobs may read from and write to."""
     folders = [Path(folder) for folder in settings.import_folders.split(":") if folder]
-    return StoragePlaces(folders, S3(settings.s3_endpoint_url, settings.region))
+    return StoragePlaces(folders, s3)
 
 
 async def livez(request: Request[State]) -> Response:

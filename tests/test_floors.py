@@ -49,7 +49,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "metadata": {"orjson"},
     "events": set(),
     "settings": set(),
-    "store": {"aiosqlite", "orjson", "isal", "botocore"},
+    "store": {"aiosqlite", "orjson", "isal", "aiobotocore", "aiohttp", "botocore"},
     "state": set(),
     "access": {"starlette", "orjson"},
     "pixels": {"numpy", "imagecodecs", "PIL"},

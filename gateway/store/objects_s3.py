@@ -1,18 +1,16 @@
-"""S3 as a bucket, over botocore, which is here for the API's service model already.
+"""S3 as a bucket, over aiobotocore: the client of botocore, which is here for the API's service model already.
 
-Of the clients there are, it alone takes every key S3 takes: the object stores that normalise keys as paths cannot list
+Of the clients there are, this one takes every key S3 takes: the object stores that normalise keys as paths cannot list
 a bucket with `a//b` in it. It finds credentials where every AWS tool does, asks S3 to check the bucket's owner, and
-follows a bucket to its region. It blocks, so every call is made on a thread: one of its own, because an S3 that does
-not answer keeps it for minutes, in which neither the rest of the gateway nor its end may wait for it.
+follows a bucket to its region. Nothing blocks, and nothing holds a thread: who waits for an S3 that does not answer can
+be cancelled, and its connection is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import partial
-from threading import Lock, Thread
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 from gateway.errors import ObjectRefused, ObjectsFailed
@@ -22,48 +20,69 @@ from gateway.store.objects import PIECE, ObjectEntry
 _ATTEMPTS = 3
 _TIMEOUT = 30
 
+# More than all import jobs have open at once: whoever waits for a free one waits for another job's objects.
+_CONNECTIONS = 64
+
 # What S3 says of one object: the others of the bucket can be read all the same.
 _OF_ONE_OBJECT = {"NoSuchKey", "404", "AccessDenied", "403", "InvalidObjectState", "PreconditionFailed", "412"}
 
 
 class S3:
-    """The S3 of an endpoint. The client is made when it is first needed: botocore takes a while to import."""
+    """The S3 of an endpoint, to be entered before it is used, and in the event loop that uses it.
+
+    The client is made when it is first needed: botocore takes a while to import.
+    """
 
     def __init__(self, endpoint_url: str, region: str) -> None:
         """region: where neither environment nor profile names one. endpoint_url: of another S3 than AWS's, or ""."""
         self._endpoint_url = endpoint_url
         self._region = region
         self._made: Any = None
-        self._lock = Lock()
+        self._making = asyncio.Lock()
+        self._opened = AsyncExitStack()
+
+    async def __aenter__(self) -> S3:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Close its connections, whoever uses them."""
+        await self._opened.aclose()
 
     def bucket(self, name: str, owner: str | None = None) -> S3Objects:
         """Return a bucket. owner: the account that has to own it."""
         return S3Objects(self, name, {"ExpectedBucketOwner": owner} if owner else {})
 
-    def client(self) -> Any:
-        """Return the client, which threads can share."""
-        with self._lock:
+    async def client(self) -> Any:
+        """Return the client, which all buckets share."""
+        async with self._making:
             if self._made is None:
-                self._made = self._make()
+                session, config = await asyncio.to_thread(self._configured)
+                from botocore.handlers import add_expect_header
+
+                client = session.create_client(
+                    "s3",
+                    region_name=session.get_config_variable("region") or self._region,
+                    endpoint_url=self._endpoint_url or None,
+                    config=config,
+                )
+                self._made = await self._opened.enter_async_context(client)
+                # aiohttp waits for "100 Continue" as long as for an answer, and not every S3 says that.
+                self._made.meta.events.unregister("before-call.s3", add_expect_header)
             return self._made
 
-    def _make(self) -> Any:
-        from botocore.config import Config
-        from botocore.session import Session
+    def _configured(self) -> tuple[Any, Any]:
+        """Return a session and how to use it. On a thread, for the imports take a third of a second."""
+        from aiobotocore.config import AioConfig
+        from aiobotocore.session import AioSession
 
-        session = Session()
-        return session.create_client(
-            "s3",
-            region_name=session.get_config_variable("region") or self._region,
-            endpoint_url=self._endpoint_url or None,
-            config=Config(
-                connect_timeout=_TIMEOUT,
-                read_timeout=_TIMEOUT,
-                max_pool_connections=32,
-                retries={"mode": "standard", "total_max_attempts": 5},
-                # Another S3 than AWS's has no DNS name for each bucket.
-                s3={"addressing_style": "path"} if self._endpoint_url else None,
-            ),
+        return AioSession(), AioConfig(
+            connect_timeout=_TIMEOUT,
+            read_timeout=_TIMEOUT,
+            max_pool_connections=_CONNECTIONS,
+            retries={"mode": "standard", "total_max_attempts": 5},
+            # Another S3 than AWS's has no DNS name for each bucket.
+            s3={"addressing_style": "path"} if self._endpoint_url else None,
+            warm_up_loader_caches=True,  # so that the model of S3 is read on a thread too
         )
 
 
@@ -92,7 +111,7 @@ class S3Objects:
             answer = await self._call("get_object", Key=key, **asked)
             body = answer["Body"]
             try:
-                while piece := await self._in_thread(partial(body.read, PIECE)):
+                while piece := await _next_piece(body):
                     done += len(piece)
                     yield piece
                 return
@@ -108,54 +127,31 @@ class S3Objects:
         await self._call("put_object", Key=key, Body=content)
 
     async def _call(self, operation: str, **arguments: Any) -> Any:
-        return await self._in_thread(
-            lambda: getattr(self._s3.client(), operation)(**self._of_bucket, **arguments), of_one="Key" in arguments
-        )
-
-    async def _in_thread(self, call: Callable[[], Any], of_one: bool = False) -> Any:
-        def translated() -> Any:
-            with _s3_errors(of_one):
-                return call()
-
-        return await _on_thread_of_its_own(translated)
+        with _s3_errors(of_one="Key" in arguments):
+            client = await self._s3.client()
+            return await getattr(client, operation)(**self._of_bucket, **arguments)
 
 
-async def _on_thread_of_its_own(call: Callable[[], Any]) -> Any:
-    """Return what a call returns, made on a thread that nobody waits for if this is cancelled."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[Any] = loop.create_future()
-
-    def run() -> None:
-        try:
-            result, error = call(), None
-        except Exception as raised:
-            result, error = None, raised
-        with suppress(RuntimeError):  # the loop is closed: the gateway has ended
-            loop.call_soon_threadsafe(tell, result, error)
-
-    def tell(result: Any, error: Exception | None) -> None:
-        if answer.cancelled():
-            return
-        if error is None:
-            answer.set_result(result)
-        else:
-            answer.set_exception(error)
-
-    Thread(target=run, name="s3", daemon=True).start()
-    return await answer
+async def _next_piece(body: Any) -> bytes:
+    with _s3_errors():
+        piece: bytes = await body.read(PIECE)
+        return piece
 
 
 @contextmanager
-def _s3_errors(of_one: bool) -> Iterator[None]:
+def _s3_errors(of_one: bool = False) -> Iterator[None]:
     """Translate what S3 says into our errors: its error code and nothing else, for the rest has keys in it."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     try:
         yield
-    except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", "")) or "unknown"
-        if of_one and code in _OF_ONE_OBJECT:
-            raise ObjectRefused(f"S3 refused the object: {code}") from error
-        raise ObjectsFailed(f"S3 refused: {code}") from error
-    except BotoCoreError as error:
-        raise ObjectsFailed(f"S3 does not answer: {type(error).__name__}") from error
+    except Exception as error:
+        from aiohttp import ClientError as Disconnected
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if isinstance(error, ClientError):
+            code = str(error.response.get("Error", {}).get("Code", "")) or "unknown"
+            if of_one and code in _OF_ONE_OBJECT:
+                raise ObjectRefused(f"S3 refused the object: {code}") from error
+            raise ObjectsFailed(f"S3 refused: {code}") from error
+        if isinstance(error, BotoCoreError | Disconnected | TimeoutError):
+            raise ObjectsFailed(f"S3 does not answer: {type(error).__name__}") from error
+        raise

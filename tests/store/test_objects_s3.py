@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from contextlib import asynccontextmanager, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -23,67 +26,102 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+@pytest.fixture
+async def client(s3: S3Server, credentials: None) -> AsyncIterator[S3]:
+    """The gateway's client of the server."""
+    async with S3(s3.url, "us-east-1") as client:
+        yield client
+
+
 class TestS3Objects(ObjectsTests):
     """The contract."""
 
     @pytest.fixture
-    def objects(self, s3: S3Server) -> Objects:
+    def objects(self, s3: S3Server, client: S3) -> Objects:
         self.s3, self.bucket = s3, s3.bucket()
-        return S3(s3.url, "us-east-1").bucket(self.bucket)
+        return client.bucket(self.bucket)
 
     @pytest.fixture
-    def missing(self, s3: S3Server) -> Objects:
-        return S3(s3.url, "us-east-1").bucket("no-such-bucket")
+    def missing(self, client: S3) -> Objects:
+        return client.bucket("no-such-bucket")
 
     async def put(self, objects: Objects, key: str, value: bytes) -> None:
         self.s3.put(self.bucket, key, value)
 
 
-async def test_prefix_is_the_beginning_of_a_key(s3: S3Server) -> None:
+async def test_prefix_is_the_beginning_of_a_key(s3: S3Server, client: S3) -> None:
     """It ends where it ends, slash or not."""
     bucket = s3.bucket()
     for key in ("ct", "ct-old/1.dcm", "ct/1.dcm", "c"):
         s3.put(bucket, key, b"x")
 
-    found = await listed(S3(s3.url, "us-east-1").bucket(bucket), "ct")
+    found = await listed(client.bucket(bucket), "ct")
 
     assert sorted(key for key, _ in found) == ["ct", "ct-old/1.dcm", "ct/1.dcm"]
 
 
-async def test_marker_of_a_folder_is_no_object(s3: S3Server) -> None:
+async def test_marker_of_a_folder_is_no_object(s3: S3Server, client: S3) -> None:
     """The S3 console makes an empty object for a folder."""
     bucket = s3.bucket()
     s3.put(bucket, "in/", b"")
     s3.put(bucket, "in/1.dcm", b"x")
 
-    assert await listed(S3(s3.url, "us-east-1").bucket(bucket), "in/") == [("in/1.dcm", 1)]
+    assert await listed(client.bucket(bucket), "in/") == [("in/1.dcm", 1)]
 
 
-async def test_listing_of_several_pages_is_whole(s3: S3Server) -> None:
+async def test_listing_of_several_pages_is_whole(s3: S3Server, client: S3) -> None:
     """S3 lists a thousand keys at a time."""
     bucket = s3.bucket()
     keys = [f"in/{number:04}.dcm" for number in range(1001)]
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda key: s3.put(bucket, key, b""), keys))
 
-    assert [key for key, _ in await listed(S3(s3.url, "us-east-1").bucket(bucket), "in/")] == keys
+    assert [key for key, _ in await listed(client.bucket(bucket), "in/")] == keys
 
 
-async def test_keys_that_s3_does_not_know_fail(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_access_keys_that_s3_does_not_know_fail(
+    s3: S3Server, client: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The sentence has S3's word for it."""
     bucket = s3.bucket()
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
 
     with pytest.raises(ObjectsFailed, match="S3 refused: SignatureDoesNotMatch"):
-        await listed(S3(s3.url, "us-east-1").bucket(bucket))
+        await listed(client.bucket(bucket))
+
+
+async def test_access_keys_of_a_profile_are_used(
+    s3: S3Server, client: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where every AWS tool finds them."""
+    bucket = s3.bucket()
+    s3.put(bucket, "1.dcm", b"x")
+    (tmp_path / "credentials").write_text(
+        f"[imports]\naws_access_key_id = {KEYS['AWS_ACCESS_KEY_ID']}\n"
+        f"aws_secret_access_key = {KEYS['AWS_SECRET_ACCESS_KEY']}\n"
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "imports")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+
+    assert await content(client.bucket(bucket), "1.dcm") == b"x"
+
+
+async def test_profile_that_is_not_there_fails(client: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an S3 that does not answer, at each attempt."""
+    monkeypatch.setenv("AWS_PROFILE", "misspelt")
+
+    for _ in range(2):
+        with pytest.raises(ObjectsFailed, match="^S3 does not answer: ProfileNotFound$"):
+            await listed(client.bucket("bucket"))
 
 
 async def test_s3_that_does_not_answer_fails() -> None:
     """The sentence says what happened, and no address."""
-    objects = S3(f"http://127.0.0.1:{free_ports(1)[0]}", "us-east-1").bucket("bucket")
-
-    with pytest.raises(ObjectsFailed, match="^S3 does not answer: EndpointConnectionError$"):
-        await listed(objects)
+    async with S3(f"http://127.0.0.1:{free_ports(1)[0]}", "us-east-1") as client:
+        with pytest.raises(ObjectsFailed, match="^S3 does not answer: EndpointConnectionError$"):
+            await listed(client.bucket("bucket"))
 
 
 # -- what no server does on request
@@ -109,21 +147,35 @@ class Breaking(BaseHTTPRequestHandler):
         self.wfile.write(body[: self.breaks.pop(0)] if self.breaks else body)
         self.close_connection = True
 
+    def do_PUT(self) -> None:
+        """Take it, and never say 100 Continue: this server speaks HTTP/1.0."""
+        self.requests.append((self.path, dict(self.headers)))
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.end_headers()
+
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
 
 @pytest.fixture
-def breaking() -> Iterator[S3Objects]:
+async def breaking() -> AsyncIterator[S3Objects]:
     """A bucket on a server that hangs up, owned by an account."""
     Breaking.breaks, Breaking.requests = [], []
-    server = HTTPServer(("127.0.0.1", 0), Breaking)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield S3(f"http://127.0.0.1:{server.server_port}", "us-east-1").bucket("bucket", "123456789012")
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(Breaking) as url:
+        async with S3(url, "us-east-1") as client:
+            yield client.bucket("bucket", "123456789012")
+
+
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Run a server, and yield its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 async def test_rest_of_a_body_that_breaks_off_is_asked_for(breaking: S3Objects) -> None:
@@ -145,6 +197,15 @@ async def test_body_that_keeps_breaking_off_fails(breaking: S3Objects) -> None:
     assert len(Breaking.requests) == 3
 
 
+async def test_writing_waits_for_no_permission(breaking: S3Objects) -> None:
+    """What a job writes is small, and an S3 that leaves out "100 Continue" would be waited for."""
+    await breaking.write("out/success.ndjson", b"{}")
+
+    [(path, headers)] = Breaking.requests
+    assert path == "/bucket/out/success.ndjson"
+    assert "Expect" not in headers
+
+
 async def test_owner_of_the_bucket_is_checked_by_s3(breaking: S3Objects) -> None:
     """The account of inputOwnerAccountId goes with each request."""
     await content(breaking, "1.dcm")
@@ -152,8 +213,82 @@ async def test_owner_of_the_bucket_is_checked_by_s3(breaking: S3Objects) -> None
     assert Breaking.requests[0][1]["x-amz-expected-bucket-owner"] == "123456789012"
 
 
-async def test_double_slash_in_a_key_is_kept(breaking: S3Objects) -> None:
-    """S3's keys are no paths, and people's have empty steps in them."""
-    await content(breaking, "in//ct/1.dcm")
+@pytest.mark.parametrize("key", ["in//ct/1.dcm", "/1.dcm", "./1.dcm", "ct/../1.dcm", "ct/./1.dcm"])
+async def test_keys_are_no_paths(breaking: S3Objects, key: str) -> None:
+    """People's have empty steps in them, and steps that lead up in a path."""
+    await content(breaking, key)
 
-    assert Breaking.requests[0][0] == "/bucket/in//ct/1.dcm"
+    assert Breaking.requests[0][0] == f"/bucket/{key}"
+
+
+class Endless:
+    """A server in this event loop: answers the first `answers` requests with a body without an end, others never."""
+
+    def __init__(self, answers: int) -> None:
+        self.answers = answers
+        self.sent = 0
+        self.asked = 0
+        self.gone = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        self.asked += 1
+        with suppress(ConnectionError):
+            if self.asked <= self.answers:
+                writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\nETag: "etag"\r\n\r\n')
+                while True:
+                    writer.write(BODY)
+                    self.sent += len(BODY)
+                    await writer.drain()
+            await reader.read()
+        self.gone += 1
+        writer.close()
+
+
+@asynccontextmanager
+async def serving_endless(answers: int) -> AsyncIterator[tuple[Endless, S3Objects]]:
+    """Run that server, and yield it and its bucket."""
+    endless = Endless(answers)
+    async with (
+        await asyncio.start_server(endless.serve, "127.0.0.1", 0) as server,
+        S3(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "us-east-1") as client,
+    ):
+        yield endless, client.bucket("bucket")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop turn until something is so."""
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_no_more_comes_than_is_read() -> None:
+    """A body waits at the other end: what is in memory and in the sockets' buffers does not grow."""
+    async with serving_endless(1) as (endless, objects):
+        body = objects.read("1.dcm")
+        await anext(body)
+        before = -1
+        while endless.sent != before:
+            before = endless.sent
+            await asyncio.sleep(0.2)
+            assert endless.sent < 64 * 1024 * 1024
+        await body.aclose()
+        await until(lambda: endless.gone == 1)
+
+
+async def test_waiting_for_an_s3_that_does_not_answer_holds_no_thread() -> None:
+    """Forty wait, as many as four import jobs read at once; who gives up hangs up."""
+    async with serving_endless(1) as (endless, objects):
+        first = objects.read("1.dcm")
+        await anext(first)
+        threads = threading.active_count()
+        waiting = [asyncio.ensure_future(content(objects, "1.dcm")) for _ in range(40)]
+        await until(lambda: endless.asked == 41)
+
+        assert threading.active_count() == threads
+        for one in waiting:
+            one.cancel()
+        await asyncio.wait(waiting)
+        await first.aclose()
+        await until(lambda: endless.gone == 41)
