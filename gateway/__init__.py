@@ -19,7 +19,7 @@ docs/one-edit.md walks it with a real request; docs/architecture.md draws the ho
     store/          versions of image sets, and the bytes they came as
     dicomweb/       the first face, PS3.18 and what editing adds to it (docs/editing.md)
     healthimaging/  the second face, the AWS API
-    app.py          puts store and faces together; settings.py, state.py, request_log.py serve it
+    app.py          puts store and faces together; settings.py, state.py, request_body.py, request_log.py serve it
     cli.py          the commands, commands/; demo.py is the one to start with
     errors.py       everything that can go wrong
 """

@@ -22,15 +22,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "events": CORE,
     "settings": CORE,
     "store": CORE | {"pixels"},
-    "access": {"errors"},
+    "request_body": {"errors"},
+    "access": {"errors", "request_body"},
     "state": CORE | {"settings", "store.protocol", "store.blobs", "store.import_log"},
     "pixels": {"errors", "dicom"},
     "dicomweb": CORE
-    | {"pixels", "settings", "state", "store.protocol", "store.blobs", "store.kept", "store.receiving"},
+    | {"pixels", "request_body", "settings", "state", "store.protocol", "store.blobs", "store.kept", "store.receiving"},
     "healthimaging": CORE
     | {
         "events",
         "pixels",
+        "request_body",
         "settings",
         "state",
         "store.protocol",
@@ -51,6 +53,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "settings": set(),
     "store": {"aiosqlite", "orjson", "isal", "aiobotocore", "aiohttp", "botocore"},
     "state": set(),
+    "request_body": {"starlette"},
     "access": {"starlette", "orjson"},
     "pixels": {"numpy", "imagecodecs", "PIL"},
     "dicomweb": {"starlette", "orjson", "isal"},

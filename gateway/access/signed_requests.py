@@ -16,7 +16,7 @@ from hashlib import sha256
 from uuid import uuid4
 
 import orjson
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -42,6 +42,7 @@ from gateway.access.sigv4 import (
     without_signature,
 )
 from gateway.errors import TooLarge
+from gateway.request_body import body_within
 
 # Who watches the process has no key, and learns nothing of any record here.
 OPEN = frozenset({"/livez", "/readyz"})
@@ -117,7 +118,8 @@ class SignedRequests:
             return Body(receive, HashedBody(lambda digest: _compare(digest, EMPTY_PAYLOAD)))
         if request.method == "POST" and _STORE.fullmatch(scope["path"]):
             return Body(receive, HashedBody(lambda digest: verify(request, claim, key, digest)))
-        content = await _held(receive, self.held)
+        longer = TooLarge(f"The body is longer than {self.held} bytes, and nothing declares its hash")
+        content = await body_within(Request(scope, receive), self.held, longer)
         verify(request, claim, key, sha256(content).hexdigest())
         return Body(_replay(content, receive), HashedBody(lambda digest: None))
 
@@ -219,19 +221,6 @@ def _has_body(request: SentRequest) -> bool:
 def _compare(digest: str, declared: str) -> None:
     if digest != declared:
         raise WrongSignature("The body does not have the SHA-256 that was signed")
-
-
-async def _held(receive: Receive, most: int) -> bytes:
-    content, more = bytearray(), True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        content += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(content) > most:
-            raise TooLarge(f"The body is longer than {most} bytes, and nothing declares its hash")
-    return bytes(content)
 
 
 def _replay(content: bytes, receive: Receive) -> Receive:

@@ -29,6 +29,7 @@ from gateway.errors import (
     TooLarge,
     UnsupportedMediaType,
 )
+from gateway.request_body import body_within
 from gateway.state import State, require, who_asks
 from gateway.store.protocol import Provenance
 
@@ -91,7 +92,8 @@ async def receive(request: Request[State], types: Collection[str] = (), known: C
     """
     if types:
         check_media_type(request, types)
-    body = await body_within(request, request.state["settings"].max_json_body)
+    most = request.state["settings"].max_json_body
+    body = await body_within(request, most, TooLarge(f"the body is larger than {most} bytes (setting max_json_body)"))
     if types and not body:
         raise InvalidRequest("the body is empty: an edit says what to change")
     return EditRequest(edit_options(request, body, known), body)
@@ -128,17 +130,6 @@ def check_media_type(request: Request[State], types: Collection[str]) -> None:
     charset = media_type.parameter("charset") or "utf-8"
     if media_type.name not in types or charset.lower() not in ("utf-8", "utf8"):
         raise UnsupportedMediaType(f"{', '.join(types)} is read here, in UTF-8")
-
-
-async def body_within(request: Request[State], most: int) -> bytes:
-    """Return the body. Raises TooLarge as soon as it has more than `most` bytes."""
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most:
-            raise TooLarge(f"the body is larger than {most} bytes (setting max_json_body)")
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def flag(request: Request[State], name: str) -> bool:

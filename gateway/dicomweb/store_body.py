@@ -1,4 +1,4 @@
-"""The body of a store as it arrives: never held, never longer than it may be."""
+"""The body of a store as it arrives: never held, never empty, and how its parts are told apart."""
 
 from __future__ import annotations
 
@@ -9,23 +9,18 @@ from starlette.requests import Request
 from gateway.dicom.multipart import MultipartReader
 from gateway.dicomweb.negotiation import MediaType
 from gateway.errors import InvalidMultipart, InvalidRequest, TooLarge
+from gateway.request_body import pieces_within
 from gateway.state import State
 
 
 async def body_of(request: Request[State], limit: int) -> AsyncIterator[bytes]:
-    """Yield the body as it arrives. Raises TooLarge as soon as it is known to be longer than limit."""
+    """Yield the body as it arrives. Raises TooLarge, and InvalidRequest for one that is empty."""
     refused = TooLarge(f"the body is larger than {limit} bytes, the most this gateway takes")
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
-        raise refused
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise refused
-        if chunk:
-            yield chunk
-    if not size:
+    empty = True
+    async for piece in pieces_within(request, limit, refused):
+        empty = False
+        yield piece
+    if empty:
         raise InvalidRequest("the body is empty")
 
 

@@ -25,6 +25,7 @@ from gateway.healthimaging.model import Operation, service
 from gateway.healthimaging.operations import OPERATIONS, READING
 from gateway.healthimaging.throttling import Buckets
 from gateway.healthimaging.wire import MAX_BODY, read_input, write_output
+from gateway.request_body import body_within
 from gateway.state import State, require, who_asks
 from gateway.store.protocol import Provenance
 
@@ -89,16 +90,8 @@ class Resource:
             self.buckets.take(operation.name, settings.throttle_percent, state["clock"]())
         provenance = Provenance(who_asks(request.scope))
         context = Context(state["store"], settings, state["imports"], state["clock"], provenance, request.headers)
-        checked = read_input(operation, request.path_params, request.query_params, await _body(request))
+        body = await body_within(request, MAX_BODY, RequestEntityTooLarge(f"the body is longer than {MAX_BODY} bytes"))
+        checked = read_input(operation, request.path_params, request.query_params, body)
         if checked.get("force"):
             require(request.scope, "force")
         return write_output(operation, await OPERATIONS[operation.name](context, checked), request_id)
-
-
-async def _body(request: Request[State]) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise RequestEntityTooLarge(f"the body is longer than {MAX_BODY} bytes")
-    return bytes(body)

@@ -213,6 +213,21 @@ async def test_body_too_long_to_hold_is_refused(settings: Settings, store: Store
     assert answer.headers["x-amzn-ErrorType"] == "RequestEntityTooLargeException"
 
 
+async def test_body_that_says_it_is_too_long_to_hold_is_refused_unread(guarded: httpx.AsyncClient) -> None:
+    """T60: nobody who has no key makes the gateway read gigabytes."""
+
+    async def never() -> AsyncIterator[bytes]:
+        raise AssertionError("the body was read")
+        yield b""
+
+    request = now_signed("POST", "/datastore", b"{}")
+    headers = {**dict(request.headers), "Content-Length": "4294967296"}
+    answer = await guarded.request("POST", request.url, headers=headers, content=never())
+
+    assert answer.status_code == 413
+    assert answer.headers["x-amzn-ErrorType"] == "RequestEntityTooLargeException"
+
+
 async def test_path_behind_a_proxy_is_signed_as_clients_see_it(settings: Settings, store: Store, keys: Path) -> None:
     """A proxy that takes /gateway off the path says so in public_base_url."""
     app = create_app(
