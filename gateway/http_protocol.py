@@ -2,15 +2,19 @@
 
 httptools parses in C and is worth several times h11 on large bodies. Left alone it drops the body of a request with
 `Upgrade: h2c`, which every Java client sends on plain http (Kludex/uvicorn#2722), takes a request without a Host or
-with two of them, and holds a head of any size.
+with two of them, holds a head of any size, and waits for the end of a request as long as its client likes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.settings import Settings
+from gateway.slow_clients import SlowClients, Turn
 
 logger = logging.getLogger("gateway.http")
 
@@ -18,18 +22,40 @@ logger = logging.getLogger("gateway.http")
 MAX_HEAD = 64 * 1024
 
 _INVALID = "Invalid HTTP request received."
+# RFC 9110 section 15.5.9.
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class InvalidHead(Exception):
     """A request's head is refused. httptools hands it on as an HttpParserError, whose answer is 400."""
 
 
-class HttpProtocol(HttpToolsProtocol):
-    """One connection."""
+def http_protocol(settings: Settings) -> type[HttpProtocol]:
+    """Return the protocol with the time limits of the settings: uvicorn makes one for each connection itself."""
+    limits = {"head_timeout": settings.head_timeout, "stall_timeout": settings.stall_timeout}
+    return type("HttpProtocolWithLimits", (HttpProtocol,), limits)
 
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection. head_timeout, stall_timeout: in seconds; `http_protocol` gives them."""
+
+    head_timeout: float
+    stall_timeout: float
+
+    _messages = 0
     _head_size = 0
     _in_head = False
+    _in_body = False
     _declining = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._client = SlowClients(self.head_timeout, self.stall_timeout, self._holds_back, self._cut_off)
+        self._client.awaited(self._turn())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._client.awaited(None)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -41,6 +67,42 @@ class HttpProtocol(HttpToolsProtocol):
             self.send_400_response(_INVALID)
         except httptools.HttpParserUpgrade as upgrade:
             self._decline_upgrade(data[upgrade.args[0] :])
+        self._client.awaited(self._turn(), len(data))
+
+    def _turn(self) -> Turn | None:
+        """Return what is awaited of the client, None while it may wait for an answer.
+
+        After an answer uvicorn times an idle connection itself, until something comes.
+        """
+        if self._in_body:
+            return "body", self._messages
+        if self._in_head:
+            return "head", self._messages
+        return None if self._answering() else ("head", self._messages + 1)
+
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _holds_back(self) -> bool:
+        """Return whether the client may not send now, or need not, for all it knows."""
+        return (
+            self.flow.read_paused
+            or (self._in_head and self._answering())
+            or (self._in_body and self.cycle.waiting_for_100_continue)
+        )
+
+    def _cut_off(self, turn: Turn) -> None:
+        """Close the connection of a client whose time is over. What was reading its body sees it hang up."""
+        if self.transport.is_closing():
+            return
+        if self._in_body and self._answering():
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self._in_head or self._in_body:
+            logger.warning("a client was cut off: its %s did not come in time", turn[0])
+            if not (self._in_body and self.cycle.response_started):
+                self.transport.write(_TOO_SLOW)
+        self.transport.close()
 
     def _limit_unfinished_head(self, size: int) -> None:
         """Raise InvalidHead where a head that has not ended is longer than any may be."""
@@ -66,6 +128,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._in_head, self._head_size = True, 0
+        self._messages += 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -74,6 +137,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._declining = self.parser.should_upgrade()
         if not self._declining:
             super().on_headers_complete()
+            self._in_body = True
 
     def _require_sound_head(self) -> None:
         """Raise InvalidHead unless there is one Host (RFC 9112 section 3.2), and the head is not too long."""
@@ -84,4 +148,5 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if not self._declining:
+            self._in_body = False
             super().on_message_complete()

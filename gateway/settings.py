@@ -104,6 +104,15 @@ class Settings:
     """The address of an S3 other than AWS's for import jobs, as http://127.0.0.1:8333. Credentials and region are found
     where the AWS tools find theirs: AWS_ACCESS_KEY_ID and the like, profiles, roles of instances and containers."""
 
+    head_timeout: int = 30
+    """How many seconds a client may take for the head of a request, a connection's first one from when it is opened;
+    then the connection is closed, with 408 where a part of a head came."""
+
+    stall_timeout: int = 120
+    """How many seconds a client may let what it sends or reads stand still. In so many a body has to bring 1 KiB for
+    each, or it ends with 408 and nothing of it is kept; one that goes on may take as long as it takes. An answer of
+    which nothing more is taken is cut off."""
+
     shutdown_grace: int = 30
     """How many seconds a stop waits for requests in flight, before it cuts them off."""
 
@@ -116,6 +125,8 @@ _RANGES = {
     "port": (0, 65535),
     "inline_binary_limit": (0, 2**31),
     "shutdown_grace": (0, 3600),
+    "head_timeout": (1, 86_400),
+    "stall_timeout": (1, 86_400),
     "throttle_percent": (0, 1_000_000),
 }
 _SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}

@@ -18,7 +18,7 @@ import uvloop
 
 from gateway.app import create_app, opened_store
 from gateway.errors import AddressInUse, InvalidSettings
-from gateway.http_protocol import HttpProtocol
+from gateway.http_protocol import http_protocol
 from gateway.settings import Settings
 from gateway.store.protocol import Store
 
@@ -37,6 +37,7 @@ def serve(settings: Settings, *, accept_unauthenticated_access: bool) -> int:
         require_loopback(settings.host)
     keep_freed_memory()
     with listen(settings.host, settings.port) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        give_up_on_who_does_not_read(listener, settings.stall_timeout)
         runner.run(serve_on(settings, listener))
     return 0
 
@@ -69,7 +70,7 @@ def server_config(settings: Settings, store: Store) -> uvicorn.Config:
     """Return how uvicorn is to run the gateway."""
     return uvicorn.Config(
         create_app(settings, store),
-        http=HttpProtocol,
+        http=http_protocol(settings),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -129,6 +130,15 @@ def listen(host: str, port: int) -> socket.socket:
             f"cannot listen on {host} port {port} ({os.strerror(error.errno or 0)}): "
             "stop what listens there, or take another port with --port"
         ) from error
+
+
+def give_up_on_who_does_not_read(listener: socket.socket, seconds: int) -> None:
+    """Have the kernel close connections of which the peer takes nothing for so long, where it is Linux (RFC 5482).
+
+    A connection has it from the socket that listens. Only the kernel sees what a peer takes of what it was given.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * seconds)
 
 
 def address_of(listener: socket.socket) -> str:

@@ -84,14 +84,15 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 from gateway.commands.serve import listen, address_of, keep_freed_memory
-from gateway.http_protocol import HttpProtocol
+from gateway.http_protocol import http_protocol
+from gateway.settings import Settings
 body = bytes(int(sys.argv[1]))
 async def constant(request): return Response(body)
 keep_freed_memory()
 socket = listen("127.0.0.1", 0)
 print(address_of(socket), flush=True)
-config = uvicorn.Config(Starlette(routes=[Route("/", constant)]), loop="uvloop", http=HttpProtocol, ws="none",
-    access_log=False, log_config=None, server_header=False)
+config = uvicorn.Config(Starlette(routes=[Route("/", constant)]), loop="uvloop", http=http_protocol(Settings()),
+    ws="none", access_log=False, log_config=None, server_header=False)
 uvicorn.Server(config).run(sockets=[socket])
 """
 
