@@ -18,6 +18,9 @@ from gateway.dicom.dictionary import FLOAT_VRS, INTEGER_VRS
 
 QueryLevel = Literal["Study", "Series", "Instance"]
 
+# The order of results: newest StudyDate first; changed last first; or by a number, from the lowest on.
+Order = Literal["StudyDate", "updated", "SeriesNumber", "InstanceNumber"]
+
 # PS3.4 C.2.2.2.1 single value, .2 list of UID, .4 wild card, .5 range; PS3.18 8.3.4 fuzzy and empty value matching.
 Kind = Literal["single", "uids", "wildcard", "range", "fuzzy", "empty"]
 
@@ -54,6 +57,7 @@ class Query:
     offset: int = 0
     warnings: tuple[str, ...] = ()
     wanted: frozenset[Tag] | None = None
+    order: Order = "StudyDate"
 
 
 # PS3.5 Table 6.2-1. A "-" in DT may begin an offset from UTC, which lies between -1200 and +1400.

@@ -26,7 +26,7 @@ from gateway.dicomweb.media_types import FRAMES
 from gateway.dicomweb.negotiation import OCTETS, Choice, Offer, negotiate
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.responses import Part, Validators, multipart_response, not_modified, pieces
-from gateway.dicomweb.wado_syntax import ANY
+from gateway.dicomweb.wado_syntax import ANY, Makes, makes_all, makes_of
 from gateway.errors import NotAcceptable
 from gateway.pixels.frames import Frames, frame_numbers
 from gateway.pixels.transcode import TranscodedFrame, transcode_frame
@@ -63,7 +63,7 @@ async def _answer(request: Request[State], numbers: Sequence[int]) -> Response:
         return unchanged
     numbers = numbers or frame_numbers(frames)
     check_numbers(frames, numbers)
-    choice, first = await _first(choices, frames, numbers[0])
+    choice, first = await _first(choices, frames, numbers[0], await makes_of(request, choices))
     headers = validators.headers | caching
     if choice.multipart:
         sizes = [({"Content-Type": _content_type(choice, first)}, len(first.data))] if len(numbers) == 1 else None
@@ -86,11 +86,11 @@ def _offers(stored: TransferSyntax, single: bool) -> list[Offer]:
     return [*parts, *map(Offer, names)] if single else parts
 
 
-async def _first(choices: Sequence[Choice], frames: Frames, number: int) -> tuple[Offer, TranscodedFrame]:
+async def _first(choices: Sequence[Choice], frames: Frames, number: int, makes: Makes) -> tuple[Offer, TranscodedFrame]:
     """Return the first choice that the pixels fit into, and a frame made so. Raises NotAcceptable."""
     reason = NotAcceptable("not in these transfer syntaxes: ask for *, the one that is stored")
     for choice in choices:
-        for uid in frame_syntaxes(choice, frames.transfer_syntax):
+        for uid in frame_syntaxes(choice, frames.transfer_syntax, makes):
             try:
                 return choice.offer, await _made(frames, number, uid)
             except NotAcceptable as error:
@@ -106,7 +106,7 @@ async def _made(frames: Frames, number: int, uid: str) -> TranscodedFrame:
     return await computed(transcode_frame, frames, number, uid)
 
 
-def frame_syntaxes(choice: Choice, stored: TransferSyntax) -> list[str]:
+def frame_syntaxes(choice: Choice, stored: TransferSyntax, makes: Makes = makes_all) -> list[str]:
     """Return the transfer syntaxes that a choice allows of what is stored, best first.
 
     "*" is the stored one: as application/octet-stream too, where viewers ask for it so, and every compressed one that
@@ -115,19 +115,19 @@ def frame_syntaxes(choice: Choice, stored: TransferSyntax) -> list[str]:
     """
     as_stored = EXPLICIT_VR_LITTLE_ENDIAN if stored.family == "native" else stored.uid
     name, named = choice.offer.name, choice.transfer_syntaxes
-    lossless = _lossless(syntaxes_of(name))
+    lossless = _lossless(syntaxes_of(name), stored, makes)
     own = [as_stored] if name in stored.media_types else []
     if ANY in named:
         return [as_stored] if own or name == OCTETS else lossless
     if named:
-        as_octets = [stored.uid, *_lossless(TRANSFER_SYNTAXES.values())] if name == OCTETS else []
+        as_octets = [stored.uid, *_lossless(TRANSFER_SYNTAXES.values(), stored, makes)] if name == OCTETS else []
         possible = {*own, *lossless, *as_octets, *([stored.uid] if own else [])}
         return [uid for uid in named if uid in possible]
     return [*own, *lossless] if own or stored.decodes or name != OCTETS else [as_stored]
 
 
-def _lossless(syntaxes: Iterable[TransferSyntax]) -> list[str]:
-    return [syntax.uid for syntax in syntaxes if syntax.encodes and syntax.lossless]
+def _lossless(syntaxes: Iterable[TransferSyntax], stored: TransferSyntax, makes: Makes) -> list[str]:
+    return [one.uid for one in syntaxes if one.encodes and one.lossless and makes(one.uid, stored)]
 
 
 async def _parts(frames: Frames, numbers: Sequence[int], offer: Offer, first: TranscodedFrame) -> AsyncIterator[Part]:

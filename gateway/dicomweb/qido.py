@@ -19,6 +19,7 @@ from gateway.dicomweb.media_types import SEARCH
 from gateway.dicomweb.negotiation import DICOM_XML, Offer, negotiate
 from gateway.dicomweb.problems import Handler, endpoint
 from gateway.dicomweb.responses import Part, dicom_json, multipart_response, warn
+from gateway.dicomweb.search_rules import with_its_fields, within_its_limits
 from gateway.dicomweb.targets import Target, datastore_of, root_url, target_of
 from gateway.state import State
 from gateway.store.protocol import Match
@@ -54,14 +55,14 @@ _DESCRIBED: dict[QueryLevel, tuple[QueryLevel, ...]] = {
 Selection = dict[Tag, "Selection | None"]
 
 
-def search_for(level: QueryLevel) -> Handler:
-    """Return the endpoint of one search transaction: Studies, Series or Instances."""
+def search_for(level: QueryLevel, path: str) -> Handler:
+    """Return the endpoint of one search transaction: Studies, Series or Instances, at a path below a root."""
 
     @endpoint
     async def search(request: Request[State]) -> Response:
         offer = negotiate(request, SEARCH)[0].offer
         target = target_of(request)
-        query = parse_query(level, parents(target), request.query_params.multi_items())
+        query = _asked(request, level, path, target)
         most = MAX_WHOLE_INSTANCES if query.include_all and level == "Instance" else MAX_RESULTS
         query = replace(query, limit=most if query.limit is None else min(query.limit, most))
         selection = selection_of(query, target)
@@ -81,6 +82,14 @@ def search_for(level: QueryLevel) -> Handler:
         return warn(await _written(results, offer), root, warnings)
 
     return search
+
+
+def _asked(request: Request[State], level: QueryLevel, path: str, target: Target) -> Query:
+    """Return what is searched for, by the rules of the root the request came to. Raises InvalidQuery."""
+    parameters = request.query_params.multi_items()
+    if "datastoreId" not in request.path_params:
+        return parse_query(level, parents(target), parameters)
+    return within_its_limits(parse_query(level, parents(target), with_its_fields(parameters)), path)
 
 
 def parents(target: Target) -> dict[Tag, str]:
@@ -174,11 +183,12 @@ def bulk_uri_of(root: str, target: Target, version: int | None = None, image_set
 
 
 # PS3.18 Table 10.6.1-1.
-routes: list[Route] = [
-    Route("/studies", search_for("Study")),
-    Route("/series", search_for("Series")),
-    Route("/instances", search_for("Instance")),
-    Route("/studies/{study}/series", search_for("Series")),
-    Route("/studies/{study}/instances", search_for("Instance")),
-    Route("/studies/{study}/series/{series}/instances", search_for("Instance")),
-]
+_LEVELS: dict[str, QueryLevel] = {
+    "/studies": "Study",
+    "/series": "Series",
+    "/instances": "Instance",
+    "/studies/{study}/series": "Series",
+    "/studies/{study}/instances": "Instance",
+    "/studies/{study}/series/{series}/instances": "Instance",
+}
+routes: list[Route] = [Route(path, search_for(level, path)) for path, level in _LEVELS.items()]

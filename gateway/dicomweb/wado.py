@@ -21,7 +21,7 @@ from gateway.dicomweb.targets import root_url
 from gateway.dicomweb.wado_bulk import retrieve_all_bulk_data, retrieve_bulk_data
 from gateway.dicomweb.wado_instances import Writing
 from gateway.dicomweb.wado_metadata import retrieve_metadata
-from gateway.dicomweb.wado_syntax import Plan, plan, plan_as_stored
+from gateway.dicomweb.wado_syntax import Plan, makes_of, plan, plan_as_stored
 from gateway.errors import NotAcceptable, TooLarge
 from gateway.state import State
 from gateway.store.protocol import ImageSetFiles
@@ -35,7 +35,7 @@ async def retrieve(request: Request[State]) -> Response:
     if unchanged := not_modified(request, located.validators):
         return unchanged
     found = [await located.files(member) for member in located.members]
-    planned = await _plan(choices, located, found)
+    planned = await _plan(request, choices, located, found)
     members = zip(located.members, found, strict=True)
     writing = [Writing(located, member, files, planned.syntaxes) for member, files in members]
     if planned.offer.multipart:
@@ -49,13 +49,16 @@ async def retrieve(request: Request[State]) -> Response:
     return StreamingResponse(pieces(chunks), 200, headers)
 
 
-async def _plan(choices: Sequence[Choice], located: Located, found: Sequence[ImageSetFiles]) -> Plan:
+async def _plan(
+    request: Request[State], choices: Sequence[Choice], located: Located, found: Sequence[ImageSetFiles]
+) -> Plan:
     """Return how the resource is sent. What is sent as it is stored needs no look at the metadata."""
     stored = {file.sop_instance_uid: file.transfer_syntax_uid for files in found for file in files.instances}
     if as_stored := plan_as_stored(choices[0], stored):
         return as_stored
     loaded = [await located.metadata(member) for member in located.members]
-    return plan(choices, {uid: instance for metadata in loaded for uid, instance in metadata.instances.items()})
+    instances = {uid: instance for metadata in loaded for uid, instance in metadata.instances.items()}
+    return plan(choices, instances, await makes_of(request, choices))
 
 
 async def _multipart(request: Request[State], writing: Sequence[Writing], planned: Plan) -> Response:

@@ -6,15 +6,26 @@ loss.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
+
+from starlette.requests import Request
 
 from gateway.dicom.part10 import EXPLICIT_VR_LITTLE_ENDIAN
 from gateway.dicomweb.negotiation import Choice, Offer
 from gateway.errors import NotAcceptable
 from gateway.metadata.image_set import InstanceMetadata
+from gateway.pixels.image_frames import KEPT_AS_THEY_ARE
 from gateway.pixels.instance import MAX_INSTANCE_BYTES
-from gateway.pixels.transfer_syntaxes import TRANSFER_SYNTAXES, transfer_syntax
+from gateway.pixels.transfer_syntaxes import (
+    HTJ2K_LOSSLESS_RPCL,
+    JPEG_2000_LOSSLESS,
+    TRANSFER_SYNTAXES,
+    TransferSyntax,
+    transfer_syntax,
+)
+from gateway.state import State
 
 ANY = "*"
 
@@ -28,11 +39,41 @@ class Plan:
     left_out: int
 
 
-def plan(choices: Sequence[Choice], instances: Mapping[str, InstanceMetadata]) -> Plan:
+# Which transfer syntaxes may be made of one that is stored.
+Makes: TypeAlias = Callable[[str, TransferSyntax], bool]
+
+
+def makes_all(uid: str, stored: TransferSyntax) -> bool:
+    """Whether /dicomweb makes it: whatever can be made."""
+    return True
+
+
+async def makes_of(request: Request[State], choices: Sequence[Choice]) -> Makes:
+    """Return what is made at the root a request came to. Raises NotFound.
+
+    Below /datastore/{datastoreId} as HealthImaging's guide has it ("Getting a DICOM instance", Note): explicit VR
+    little endian; what the data store keeps lossless images in, if this is one; JPEG 2000 of those. All else is 406.
+    """
+    datastore_id = request.path_params.get("datastoreId")
+    if datastore_id is None:
+        return makes_all
+    lossless = {JPEG_2000_LOSSLESS}
+    if any(HTJ2K_LOSSLESS_RPCL in choice.transfer_syntaxes for choice in choices):
+        datastore = await request.state["store"].datastore(str(datastore_id))
+        if datastore.properties.get("losslessStorageFormat", "HTJ2K") == "HTJ2K":
+            lossless.add(HTJ2K_LOSSLESS_RPCL)
+
+    def makes(uid: str, stored: TransferSyntax) -> bool:
+        return uid == EXPLICIT_VR_LITTLE_ENDIAN or (uid in lossless and stored.uid not in KEPT_AS_THEY_ARE)
+
+    return makes
+
+
+def plan(choices: Sequence[Choice], instances: Mapping[str, InstanceMetadata], makes: Makes = makes_all) -> Plan:
     """Return the first choice that every instance can meet; else the one that most can. Raises NotAcceptable."""
     best: Plan | None = None
     for choice in choices:
-        wanted = {uid: syntax_for(choice.transfer_syntaxes, instance) for uid, instance in instances.items()}
+        wanted = {uid: syntax_for(choice.transfer_syntaxes, instance, makes) for uid, instance in instances.items()}
         syntaxes = {uid: syntax for uid, syntax in wanted.items() if syntax}
         found = Plan(choice.offer, syntaxes, len(wanted) - len(syntaxes))
         if not found.left_out:
@@ -40,7 +81,12 @@ def plan(choices: Sequence[Choice], instances: Mapping[str, InstanceMetadata]) -
         if syntaxes and (best is None or found.left_out < best.left_out):
             best = found
     if best is None:
-        written = ", ".join(syntax.uid for syntax in TRANSFER_SYNTAXES.values() if syntax.encodes and syntax.lossless)
+        stored = {stored_syntax(instance) for instance in instances.values()}
+        written = ", ".join(
+            syntax.uid
+            for syntax in TRANSFER_SYNTAXES.values()
+            if syntax.encodes and syntax.lossless and all(makes(syntax.uid, transfer_syntax(uid)) for uid in stored)
+        )
         raise NotAcceptable(f"not in these transfer syntaxes: ask for *, the one that is stored, or one of {written}")
     return best
 
@@ -56,7 +102,7 @@ def plan_as_stored(choice: Choice, stored: Mapping[str, str]) -> Plan | None:
     return Plan(choice.offer, stored, 0) if kept else None
 
 
-def syntax_for(named: Sequence[str], instance: InstanceMetadata) -> str | None:
+def syntax_for(named: Sequence[str], instance: InstanceMetadata, makes: Makes = makes_all) -> str | None:
     """Return the transfer syntax to send an instance in; None where none of those named can be made of it.
 
     Where none is named, explicit VR little endian is meant, or what is stored if that is lossy: its pixels would not be
@@ -66,8 +112,8 @@ def syntax_for(named: Sequence[str], instance: InstanceMetadata) -> str | None:
     if ANY in named or stored in named:
         return stored
     if named:
-        return next((uid for uid in named if _can_be_made(uid, instance)), None)
-    if _can_be_made(EXPLICIT_VR_LITTLE_ENDIAN, instance):
+        return next((uid for uid in named if _can_be_made(uid, instance, makes)), None)
+    if _can_be_made(EXPLICIT_VR_LITTLE_ENDIAN, instance, makes):
         return EXPLICIT_VR_LITTLE_ENDIAN if transfer_syntax(stored).lossless else stored
     return None if transfer_syntax(stored).decodes else stored
 
@@ -77,11 +123,13 @@ def stored_syntax(instance: InstanceMetadata) -> str:
     return str(instance.get("StoredTransferSyntaxUID") or instance["DICOM"].get("TransferSyntaxUID") or "")
 
 
-def _can_be_made(uid: str, instance: InstanceMetadata) -> bool:
+def _can_be_made(uid: str, instance: InstanceMetadata, makes: Makes) -> bool:
     """Whether an instance can be transcoded to a transfer syntax without loss, and fits into it."""
     target, stored = transfer_syntax(uid), transfer_syntax(stored_syntax(instance))
     if uid == stored.uid:
         return True
+    if not makes(uid, stored):
+        return False
     has_pixels = "Rows" in instance["DICOM"]
     if not (target.encodes and target.lossless) or (has_pixels and not stored.decodes):
         return False

@@ -34,7 +34,7 @@ _FORMAT_UIDS: dict[StorageFormat, str] = {
 
 # HealthImaging's list of transfer syntaxes that are not transcoded: lossy ones and video. Binary segmentations, which
 # it keeps as explicit VR little endian, are told by their bits.
-_KEPT_AS_THEY_ARE = frozenset(
+KEPT_AS_THEY_ARE = frozenset(
     {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.203", "1.2.840.10008.1.2.4.112"}
     | {syntax.uid for syntax in TRANSFER_SYNTAXES.values() if syntax.is_video}
 )
@@ -88,7 +88,7 @@ def stored_transfer_syntax(frames: Frames, storage_format: StorageFormat = "HTJ2
     little endian. Compressed ones that we cannot decode, or that the format has no room for, stay what they are.
     """
     stored, description = frames.transfer_syntax, frames.description
-    if stored.uid in _KEPT_AS_THEY_ARE or not stored.decodes:
+    if stored.uid in KEPT_AS_THEY_ARE or not stored.decodes:
         return stored
     if _has_room(description):
         return transfer_syntax(_FORMAT_UIDS[storage_format])

@@ -234,6 +234,7 @@ class CurrentStudy:
 
 # What a search counts. Candidates of a search for instances are their series.
 SearchLevel = Literal["study", "series", "instance"]
+SearchOrder = Literal["study_date", "updated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,10 +345,12 @@ class VersionLog(Protocol):
         filters: Sequence[Filter],
         visit: Callable[[Candidate], bool],
         page: tuple[int, int | None] | None = None,
+        order: SearchOrder = "study_date",
     ) -> int:
         """Call `visit` for what passes all filters until it returns False, in one consistent read.
 
-        Order: newest StudyDate first, then the study and series that came last. page: visit only limit candidates
+        Order: newest StudyDate first, then the study that came last; or the study that was changed last first. In it,
+        series as they came, or the one that was changed last first. page: visit only limit candidates
         from offset on, and return how many studies, series or instances there are in all; without one, how many were
         visited. `visit` runs on another thread.
         """

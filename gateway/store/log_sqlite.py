@@ -35,6 +35,7 @@ from gateway.store.log import (
     Filter,
     FoundImageSet,
     SearchLevel,
+    SearchOrder,
     StoredFiles,
     StoredVersion,
     no_instances,
@@ -196,9 +197,10 @@ class SqliteLog:
         filters: Sequence[Filter],
         visit: Callable[[Candidate], bool],
         page: tuple[int, int | None] | None = None,
+        order: SearchOrder = "study_date",
     ) -> int:
         return await self.database.read(
-            lambda connection: sqlite_qido.find(connection, datastore_id, level, filters, visit, page)
+            lambda connection: sqlite_qido.find(connection, datastore_id, level, filters, visit, page, order)
         )
 
     async def find_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[FoundImageSet]:

@@ -500,7 +500,10 @@ class Store(Protocol):
     # -- finding
 
     async def search(self, datastore_id: str, query: Query) -> Page:
-        """Return what matches a QIDO-RS query among primary image sets, in a stable order."""
+        """Return what matches a QIDO-RS query among primary image sets, in the query's order.
+
+        By a number only what has few enough matches to be sorted; newest StudyDate first what has more.
+        """
 
     async def search_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[ImageSetSummary]:
         """Return latest versions that match and are not deleted, at most search.limit from search.offset on."""

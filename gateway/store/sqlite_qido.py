@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.store.log import Candidate, Filter, SearchLevel
+from gateway.store.log import Candidate, Filter, SearchLevel, SearchOrder
 from gateway.store.parts import Part, unpack_manifest
 from gateway.store.sqlite_database import Connection
 from gateway.store.sqlite_tables import datastore_key
@@ -55,6 +55,13 @@ _WALKED = "study.study_date DESC, study.id DESC"
 _SORTED = "+study.study_date DESC, +study.id DESC"
 _BY_MODALITY = "study_modality.study_date DESC, study_modality.study DESC"
 
+# The order by the last change: of a study, that of its image set which was changed last. It has an index, too.
+_UPDATED = "latest.updated_at DESC, latest.id DESC"
+_LATEST = (
+    "NOT EXISTS (SELECT 1 FROM image_set AS later WHERE later.study = latest.study"
+    " AND (later.updated_at, later.id) > (latest.updated_at, latest.id))"
+)
+
 
 def find(
     connection: Connection,
@@ -63,13 +70,17 @@ def find(
     filters: Sequence[Filter],
     visit: Callable[[Candidate], bool],
     page: tuple[int, int | None] | None,
+    order: SearchOrder = "study_date",
 ) -> int:
     search = _search(datastore_key(connection, datastore_id), level, filters)
     offset, limit = page or (0, None)
     total = _total(connection, search) if page is not None else 0
     if page is not None and total <= offset:
         return total
-    if limit is not None and search.order == _SORTED and _walks(connection, search, offset + limit, total):
+    if order == "updated":
+        walks = not filters or (limit is not None and _sooner(connection, search, offset + limit, total))
+        search = _walked_by_update(search) if walks else _sorted_by_update(search)
+    elif limit is not None and search.order == _SORTED and _walks(connection, search, offset + limit, total):
         search = replace(search, order=_WALKED)
     keys = connection.execute(
         f"SELECT {search.keys} {search.source} ORDER BY {search.whole_order} LIMIT ? OFFSET ?",
@@ -93,9 +104,14 @@ class _Search:
     datastore: int
     level: SearchLevel
     filters: Sequence[Filter]
-    source: str
+    tables: str
+    conditions: tuple[str, ...]
     values: tuple[Any, ...]
     order: str
+
+    @property
+    def source(self) -> str:
+        return f"FROM {self.tables} WHERE {' AND '.join(self.conditions)}"
 
     @property
     def keys(self) -> str:
@@ -103,7 +119,10 @@ class _Search:
 
     @property
     def whole_order(self) -> str:
-        return self.order if self.level == "study" else f"{self.order}, image_set.id"
+        if self.level == "study":
+            return self.order
+        within = "+image_set.updated_at DESC, +image_set.id DESC" if "latest." in self.order else "image_set.id"
+        return f"{self.order}, {within}"
 
 
 def _search(datastore: int, level: SearchLevel, filters: Sequence[Filter]) -> _Search:
@@ -127,7 +146,30 @@ def _search(datastore: int, level: SearchLevel, filters: Sequence[Filter]) -> _S
         for condition, its_values in _conditions(one, datastore, order):
             conditions.append(condition)
             values.extend(its_values)
-    return _Search(datastore, level, filters, f"FROM {tables} WHERE {' AND '.join(conditions)}", tuple(values), order)
+    return _Search(datastore, level, filters, tables, tuple(conditions), tuple(values), order)
+
+
+def _sorted_by_update(search: _Search) -> _Search:
+    """Return a search that finds what its filters leave, and sorts that by the last change."""
+    tables = f"{search.tables} CROSS JOIN image_set AS latest ON latest.study = study.id AND {_LATEST}"
+    return replace(search, tables=tables, order="+latest.updated_at DESC, +latest.id DESC")
+
+
+def _walked_by_update(search: _Search) -> _Search:
+    """Return a search that walks the changes, the last one first, and looks at each study where it comes by."""
+    series = "" if search.level == "study" else f" CROSS JOIN image_set ON {_SERIES}"
+    conditions, values = ["latest.datastore = ?", _LATEST, "study.image_set IS NOT NULL"], [search.datastore]
+    for one in search.filters:
+        for condition, its_values in _conditions(one, search.datastore, _UPDATED):
+            conditions.append(condition)
+            values.extend(its_values)
+    return replace(
+        search,
+        tables=f"image_set AS latest CROSS JOIN study ON study.id = latest.study{series}",
+        conditions=tuple(conditions),
+        values=tuple(values),
+        order=_UPDATED,
+    )
 
 
 def _conditions(one: Filter, datastore: int, order: str) -> Iterator[tuple[str, Sequence[Any]]]:
@@ -245,7 +287,11 @@ def _summed(connection: Connection, search: _Search) -> int:
 
 def _walks(connection: Connection, search: _Search, wanted: int, total: int) -> bool:
     """Whether to walk all studies in order finds as many as are wanted sooner than to sort all that there are."""
-    if any(one.kind != "like" for one in search.filters) or total < 1000:
+    return all(one.kind == "like" for one in search.filters) and _sooner(connection, search, wanted, total)
+
+
+def _sooner(connection: Connection, search: _Search, wanted: int, total: int) -> bool:
+    if total < 1000:
         return False
     everything = _summed(connection, replace(search, filters=()))
     return wanted * everything < total * total

@@ -27,7 +27,7 @@ from gateway.store.frames import FrameKeeper
 from gateway.store.import_log import ImportLog
 from gateway.store.instance_files import OLDER_HEADS, Digested, digested, instance_files
 from gateway.store.kept import Kept
-from gateway.store.log import SearchLevel, StoredVersion, StudyChanged, VersionLog
+from gateway.store.log import Candidate, SearchLevel, StoredVersion, StudyChanged, VersionLog
 from gateway.store.log_sqlite import open_log
 from gateway.store.parts import instances_by_uid, instances_of, join_gzip, unpack_head
 from gateway.store.protocol import (
@@ -55,7 +55,7 @@ from gateway.store.protocol import (
 )
 from gateway.store.storing import TRIES, Storer
 from gateway.store.study_rows import Occasion
-from gateway.store.versioned_search import Collector, dicom_tags, plan
+from gateway.store.versioned_search import MOST_NUMBERED, NUMBERS, Collector, dicom_tags, plan
 
 # Bytes of metadata documents kept, each as it is sent: of a series of 500 instances some 300 KB.
 KEPT_DOCUMENTS = 16 * 1024 * 1024
@@ -64,6 +64,10 @@ KEPT_DOCUMENTS = 16 * 1024 * 1024
 KEPT_DIGESTS = 16 * 1024
 
 _SEARCH_LEVEL: Mapping[QueryLevel, SearchLevel] = {"Study": "study", "Series": "series", "Instance": "instance"}
+
+
+def _go_on(candidate: Candidate) -> bool:
+    return True
 
 
 def _now() -> datetime:
@@ -196,13 +200,33 @@ class VersionedStore:
     # -- finding
 
     async def search(self, datastore_id: str, query: Query) -> Page:
+        if query.order in NUMBERS:
+            numbered = await self._search_by_number(datastore_id, query)
+            if numbered is not None:
+                return numbered
         how = plan(query)
         level = _SEARCH_LEVEL[query.level]
         by_log = how.complete and level != "instance"  # a candidate is a match, so the log can skip to the page
         collector = Collector(query, how.complete, 0 if by_log else query.offset, query.limit)
         page = (query.offset, query.limit) if by_log else (0, None)
-        found = await self._log.find(datastore_id, level, how.filters, collector.visit, page if how.complete else None)
+        found = await self._log.find(
+            datastore_id,
+            level,
+            how.filters,
+            collector.visit,
+            page if how.complete else None,
+            "updated" if query.order == "updated" else "study_date",
+        )
         return collector.page(found if how.complete else collector.found)
+
+    async def _search_by_number(self, datastore_id: str, query: Query) -> Page | None:
+        """Return a page of all matches by their number; None for too many to sort, for numbers have no index."""
+        how, level = plan(query), _SEARCH_LEVEL[query.level]
+        everything = Collector(query, how.complete, 0, MOST_NUMBERED + 1)
+        if how.complete and await self._log.find(datastore_id, level, how.filters, _go_on, (0, 0)) > MOST_NUMBERED:
+            return None
+        await self._log.find(datastore_id, level, how.filters, everything.visit)
+        return None if everything.found > MOST_NUMBERED else everything.numbered_page()
 
     async def search_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[ImageSetSummary]:
         found = await self._log.find_image_sets(datastore_id, search)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 
 from gateway.dicom.dataset import Dataset, Element, Tag, in_tag_order
-from gateway.dicom.matching import Condition, Query, decimal, matches_all, name_key, name_words
+from gateway.dicom.matching import Condition, Order, Query, decimal, matches_all, name_key, name_words
 from gateway.errors import Level
 from gateway.metadata.mapping import to_dataset
 from gateway.store.log import Candidate, Filter, FoundImageSet
@@ -47,6 +48,10 @@ _OF_INSTANCE = frozenset({"sop_instance_uid"})
 FROM_INSTANCES = frozenset({"00400244", "00400245"})
 
 _DATE = re.compile(r"[0-9]{8}")
+
+# The orders that are by a number, and how many matches are sorted by it at most: all of them have to be read.
+NUMBERS: Mapping[Order, Tag] = {"SeriesNumber": "00200011", "InstanceNumber": "00200013"}
+MOST_NUMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +147,8 @@ class Collector:
         """The attributes to decode: what is wanted and what is matched, None for all."""
         if self.query.wanted is None:
             return None
-        return self.query.wanted | {condition.path[0] for condition in self.query.conditions}
+        sorted_by = {NUMBERS[self.query.order]} if self.query.order in NUMBERS else set[Tag]()
+        return self.query.wanted | {condition.path[0] for condition in self.query.conditions} | sorted_by
 
     def _visit_instances(self, candidate: Candidate) -> None:
         count = instance_count(candidate.manifest)
@@ -193,6 +199,18 @@ class Collector:
     def page(self, total: int) -> Page:
         """Return the page, given how many matches there are in all."""
         return Page(tuple(self.matches), max(0, total - self.query.offset - len(self.matches)))
+
+    def numbered_page(self) -> Page:
+        """Return the page of all matches, all of which were kept, by their number; those without one last."""
+        in_order = sorted(self.matches, key=self._number)
+        end = None if self.query.limit is None else self.query.offset + self.query.limit
+        page = tuple(in_order[self.query.offset : end])
+        return Page(page, max(0, len(in_order) - self.query.offset - len(page)))
+
+    def _number(self, match: Match) -> Decimal:
+        element = match.dataset.get(NUMBERS[self.query.order])
+        number = decimal(str(element.values[0])) if element and element.values else None
+        return Decimal("Infinity") if number is None else number
 
 
 def computed(level: str, candidate: Candidate) -> Dataset:

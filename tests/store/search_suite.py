@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from gateway.dicom.matching import Condition, Query, QueryLevel, matches_all
+from gateway.dicom.matching import Condition, Order, Query, QueryLevel, matches_all
 from gateway.errors import Level
 from gateway.metadata.image_set import Delete, MetadataUpdates, Revert
+from gateway.store import versioned
 from gateway.store.protocol import Edit, ImageSetEdit, ImageSetSearch, Match, Store
 from tests.store.received import Sent, sent, store_sent
 
@@ -213,6 +215,69 @@ class SearchTests:
             assert tuple(joined) == whole
         beyond = await filled.search(datastore_id, Query(level, conditions, limit=5, offset=100))
         assert (beyond.matches, beyond.remaining) == ((), 0)
+
+    async def test_last_change_comes_first_where_that_is_asked(self, filled: Store, datastore_id: str) -> None:
+        """By the edit of any series, with and without conditions, whole and in pages; within a study too."""
+        first = (await filled.study(datastore_id, "1.1")).primary[0].image_set_id
+        name = {"SchemaVersion": 1.1, "Patient": {"DICOM": {"PatientName": "A"}}}
+        await filled.edit(Edit(datastore_id, (ImageSetEdit(first, 2, MetadataUpdates(name)),)))
+        some = (Condition(STUDY_DATE, "DA", "range", ("20200101", "20200201")),)
+        of_one = (Condition(STUDY_UID, "UI", "uids", ("1.1",)),)
+
+        async def found(level: QueryLevel, conditions: tuple[Condition, ...] = (), **page: int) -> list[str]:
+            query = Query(level, conditions, order="updated", **page)  # type: ignore[arg-type]
+            matches = (await filled.search(datastore_id, query)).matches
+            return [match.sop_instance_uid or match.study_instance_uid for match in matches]
+
+        assert await found("Study") == ["1.1", "1.6", "1.5", "1.4", "1.3", "1.2"]
+        assert await found("Study", limit=2, offset=1) == ["1.6", "1.5"]
+        assert await found("Study", some) == ["1.1", "1.6", "1.3"]
+        assert await found("Instance", of_one) == ["1.1.1.1", "1.1.1.2", "1.1.2.1"]
+
+    @pytest.mark.parametrize(
+        ("level", "conditions", "expected"),
+        [
+            ("Series", (), ["1.2.1", "1.6.1", "1.3.1", "1.1.1", "1.5.1", "1.4.1", "1.1.2"]),
+            ("Series", (Condition(STUDY_UID, "UI", "uids", ("1.1",)),), ["1.1.1", "1.1.2"]),
+            ("Series", (Condition(MODALITY, "CS", "wildcard", ("?R",)),), ["1.2.1", "1.1.2"]),
+            ("Instance", (Condition(STUDY_UID, "UI", "uids", ("1.1",)),), ["1.1.1.1", "1.1.2.1", "1.1.1.2"]),
+        ],
+    )
+    async def test_matches_come_by_number_where_that_is_asked(
+        self,
+        filled: Store,
+        datastore_id: str,
+        level: QueryLevel,
+        conditions: tuple[Condition, ...],
+        expected: list[str],
+    ) -> None:
+        """From the lowest on, in pages too; as ever where two have the same."""
+        order: Order = "SeriesNumber" if level == "Series" else "InstanceNumber"
+        wanted = frozenset({"0020000D"})  # without the number itself
+        asked = Query(level, conditions, order=order, wanted=wanted)
+
+        whole = await filled.search(datastore_id, asked)
+        pages = [
+            await filled.search(datastore_id, replace(asked, limit=1, offset=offset)) for offset in range(len(expected))
+        ]
+
+        assert [_uid(match) for match in whole.matches] == expected
+        assert [_uid(match) for page in pages for match in page.matches] == expected
+        assert [page.remaining for page in pages] == list(range(len(expected)))[::-1]
+
+    @pytest.mark.parametrize("conditions", [(), (Condition(MODALITY, "CS", "wildcard", ("*T",)),)])
+    async def test_too_many_to_sort_come_newest_first(
+        self,
+        filled: Store,
+        datastore_id: str,
+        monkeypatch: pytest.MonkeyPatch,
+        conditions: tuple[Condition, ...],
+    ) -> None:
+        """All of them are read to be sorted, and there is a limit to that."""
+        monkeypatch.setattr(versioned, "MOST_NUMBERED", 1)
+        newest_first = await filled.search(datastore_id, Query("Series", conditions))
+
+        assert await filled.search(datastore_id, Query("Series", conditions, order="SeriesNumber")) == newest_first
 
     async def test_a_match_has_its_level_and_those_above(self, filled: Store, datastore_id: str) -> None:
         """With what PS3.18 Tables 10.6.3-3 to 10.6.3-5 add, in ascending order of tags."""

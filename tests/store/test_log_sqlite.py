@@ -6,13 +6,14 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from gateway.store import sqlite_qido
-from gateway.store.log import Append, Filter, StudyColumns
+from gateway.store.log import Append, Filter, SearchOrder, StudyColumns
 from gateway.store.log_sqlite import SqliteLog, open_log
 from gateway.store.protocol import Datastore
 from gateway.store.sqlite_database import Connection
@@ -89,11 +90,16 @@ SEEKS = {
 }
 
 
-def plan_of(connection: Connection, level: Literal["study", "series"], filters: Sequence[Filter]) -> list[str]:
+def plan_of(
+    connection: Connection,
+    level: Literal["study", "series"],
+    filters: Sequence[Filter],
+    order: SearchOrder = "study_date",
+) -> list[str]:
     """Return SQLite's plan for the statement that walks the candidates."""
     statements: list[str] = []
     connection.set_trace_callback(statements.append)
-    sqlite_qido.find(connection, DATASTORE, level, filters, lambda candidate: True, None)
+    sqlite_qido.find(connection, DATASTORE, level, filters, lambda candidate: True, None, order)
     connection.set_trace_callback(None)
     [statement] = [one for one in statements if "ORDER BY" in one]
     return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
@@ -122,6 +128,56 @@ async def test_the_first_page_is_read_without_sorting(log: SqliteLog, attribute:
     plan = await log.database.read(lambda connection: plan_of(connection, "study", filters))
 
     assert not any("TEMP B-TREE" in step for step in plan), plan
+
+
+async def test_first_page_of_what_changed_last_is_read_without_sorting(log: SqliteLog) -> None:
+    """The index of changes is walked backwards."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+
+    plan = await log.database.read(lambda connection: plan_of(connection, "study", [], "updated"))
+
+    assert any("image_set_by_updated_at" in step for step in plan), plan
+    assert not any("TEMP B-TREE" in step or step.startswith("SCAN") for step in plan), plan
+
+
+@pytest.mark.parametrize("level", ["study", "series"])
+@pytest.mark.parametrize("attribute", SEEKS)
+async def test_what_changed_last_is_found_alike_on_both_ways(
+    log: SqliteLog, monkeypatch: pytest.MonkeyPatch, attribute: str, level: Literal["study", "series"]
+) -> None:
+    """Whether changes are walked or what the filters leave is sorted, which depends on how many there are."""
+    filters, _ = SEEKS[attribute]
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    for number in (3, 1, 2):
+        one = new_version(f"{number:032}", 1, study=f"1.{number}", updated_at=START + timedelta(seconds=number % 2))
+        columns = StudyColumns(
+            one.image_set_id,
+            study_date="20040119",
+            patient_id="P1",
+            accession_number="A1",
+            study_id="S1",
+            study_description="a dome",
+            patient_name=("doe^jane",),
+            referring_physician_name=("dr^who",),
+            names="doe^jane\ndr^who",
+            modalities=("CT",),
+            series_count=1,
+        )
+        study = replace(new_study(0, [(one.image_set_id, 1)], f"1.{number}"), columns=columns)
+        await log.append(Append(DATASTORE, (study,), (one,), START))
+
+    async def found(sooner: bool) -> list[str]:
+        seen: list[str] = []
+        monkeypatch.setattr(sqlite_qido, "_sooner", lambda *_: sooner)
+        await log.find(
+            DATASTORE, level, filters, lambda one: not seen.append(one.study_instance_uid), (0, 9), "updated"
+        )
+        return seen
+
+    walked = await found(True)
+
+    assert walked == await found(False)
+    assert walked == [uid for uid in ["1.1", "1.3", "1.2"] if attribute != "StudyInstanceUID" or uid != "1.1"]
 
 
 COUNTED = "SELECT modality, study_date, studies, series, instances FROM study_count WHERE studies > 0 ORDER BY 1, 2"
