@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ _BLOCK = re.compile(r"^(?P<before>[^\n]*)::\n\s*\n(?P<block>(?:(?: {2,}[^\n]*)?\
 
 @dataclass(frozen=True)
 class Example:
-    """One example. files: what its command reads, by name. output: as JSON, None where none is printed."""
+    """One example. command: in one line. files: what it reads, by name. output: as JSON, None where none is printed."""
 
     operation: str
     number: int
@@ -35,11 +34,6 @@ class Example:
 def examples() -> list[Example]:
     """Return every example of every operation."""
     return [example for file in sorted(FOLDER.glob("*.rst")) for example in _examples(file)]
-
-
-def arguments(command: str) -> list[str]:
-    """Return the words of a command line, the name of the program first."""
-    return shlex.split(command.replace("\\\n", " "))
 
 
 def _examples(file: Path) -> Iterator[Example]:
@@ -58,7 +52,7 @@ def _examples(file: Path) -> Iterator[Example]:
                 files[name[1]] = text
             elif before.strip() == "Output":
                 output = _parsed(text)
-        yield Example(file.stem, number, block, files, output)
+        yield Example(file.stem, number, block.replace("\\\n", " "), files, output)
 
 
 def _parsed(text: str) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Every example that the AWS CLI carries for this API, run by the real `aws` against a running gateway.
+"""Every example that the AWS CLI carries for this API, run by the real `aws`, v1 and v2, against a running gateway.
 
 The instances it is about have the UIDs of the examples, the gateway their account. Only what a service makes up is
 put in their place: ids of data stores, image sets, frames and jobs.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +18,8 @@ import pytest
 from botocore.client import BaseClient
 
 from tests.conftest import Server, serving
-from tests.healthimaging.cli_examples import FOLDER, Example, arguments, examples
-from tests.healthimaging.clients import boto3_client, run_cli
+from tests.healthimaging.cli_examples import FOLDER, Example, examples
+from tests.healthimaging.clients import Client, boto3_client, through_cli_v1, through_cli_v2
 from tests.healthimaging.conftest import ImageSet, image_set, patient, stow
 from tests.healthimaging.test_copying import copy
 from tests.samples import instance
@@ -217,12 +216,20 @@ def test_every_operation_has_examples_and_each_is_run() -> None:
     assert len({example.operation for example in EXAMPLES}) == len(list(FOLDER.glob("*.rst"))) == 18
 
 
+@pytest.fixture(params=["CLI v1", "CLI v2"])
+def cli(request: pytest.FixtureRequest, account_server: Server, tmp_path: Path) -> Client:
+    """Each generation of the CLI in turn."""
+    if request.param == "CLI v2":
+        return through_cli_v2(account_server.endpoint, tmp_path)
+    return through_cli_v1(account_server.endpoint)
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
-def test_example_is_answered_as_it_is_printed(example: Example, world: World, tmp_path: Path) -> None:
+def test_example_is_answered_as_it_is_printed(cli: Client, example: Example, world: World, tmp_path: Path) -> None:
     """The command succeeds, and its answer has the members that the printed one has."""
     PREPARED[str(example)](world)
 
-    answer = run(example, world, tmp_path)
+    answer = run(cli, example, world, tmp_path)
 
     if str(example) in LONG_AGO:
         assert answer["imageSetsMetadataSummaries"] == []
@@ -230,23 +237,11 @@ def test_example_is_answered_as_it_is_printed(example: Example, world: World, tm
         assert members(example.output) - ELSEWHERE <= members(answer)
 
 
-def run(example: Example, world: World, folder: Path) -> dict[str, Any]:
-    """Run an example by the AWS CLI v1 of PyPI, with our ids in the places of those that are printed.
-
-    --cli-binary-format is of v2, whose examples these are: v1 does what it asks for without it, and refuses it.
-    """
+def run(cli: Client, example: Example, world: World, folder: Path) -> dict[str, Any]:
+    """Run an example with our ids in the places of those that are printed."""
     for name, text in example.files.items():
         (folder / name).write_text(substituted(text, world))
-    words = arguments(substituted(example.command, world))
-    if "--cli-binary-format" in words:
-        at = words.index("--cli-binary-format")
-        del words[at : at + 2]
-    environment = {
-        "AWS_ENDPOINT_URL_MEDICAL_IMAGING": world.server.endpoint,
-        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
-        "PYTHONWARNINGS": "ignore",
-    }
-    return run_cli([sys.executable, "-m", "awscli", *words[1:]], folder, environment)
+    return cli(substituted(example.command, world), folder)
 
 
 def substituted(text: str, world: World) -> str:
@@ -265,11 +260,11 @@ def members(value: Any) -> set[str]:
 # -- what the examples did
 
 
-def test_copies_of_the_examples_are_made(world: World, tmp_path: Path) -> None:
+def test_copies_of_the_examples_are_made(cli: Client, world: World, tmp_path: Path) -> None:
     """A duplicate; a merge; and with force an instance of another series."""
     to_copy_into_another(world)
-    duplicate = run(EXAMPLES[0], world, tmp_path)["destinationImageSetProperties"]["imageSetId"]
-    run(EXAMPLES[2], world, tmp_path)
+    duplicate = run(cli, EXAMPLES[0], world, tmp_path)["destinationImageSetProperties"]["imageSetId"]
+    run(cli, EXAMPLES[2], world, tmp_path)
 
     source, target = world.made
     assert instances_of(ImageSet(world.boto, world.datastore_id, duplicate)) == instances_of(source)
@@ -277,24 +272,24 @@ def test_copies_of_the_examples_are_made(world: World, tmp_path: Path) -> None:
     assert target.history()[0] == ("2", "COPIED", True)
 
 
-def test_merge_of_the_second_example_is_made(world: World, tmp_path: Path) -> None:
+def test_merge_of_the_second_example_is_made(cli: Client, world: World, tmp_path: Path) -> None:
     """The destination has the instance of the source after its own."""
     to_copy_into(world)
 
-    run(EXAMPLES[1], world, tmp_path)
+    run(cli, EXAMPLES[1], world, tmp_path)
 
     merged = ImageSet(world.boto, world.datastore_id, world.ids[DESTINATION])
     assert instances_of(merged) == [OTHER_INSTANCE, COPY_INSTANCE]
 
 
-def test_files_of_the_examples_are_written(world: World, tmp_path: Path) -> None:
+def test_files_of_the_examples_are_written(cli: Client, world: World, tmp_path: Path) -> None:
     """The metadata are gzip as they are printed to be, and the frame is a JPEG 2000 codestream (PS3.5 A.4.4)."""
     a_frame(world)
     world.ids[COPIED] = world.made[0].image_set_id
     by_name = {str(example): example for example in EXAMPLES}
 
-    run(by_name["get-image-set-metadata 2"], world, tmp_path)
-    run(by_name["get-image-frame 1"], world, tmp_path)
+    run(cli, by_name["get-image-set-metadata 2"], world, tmp_path)
+    run(cli, by_name["get-image-frame 1"], world, tmp_path)
 
     document = json.loads(gzip.decompress((tmp_path / "studymetadata.json.gz").read_bytes()))
     assert document["ImageSetID"] == world.made[0].image_set_id
