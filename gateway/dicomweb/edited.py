@@ -13,7 +13,7 @@ from gateway.dicomweb.preconditions import etag_of
 from gateway.dicomweb.targets import Target
 from gateway.errors import Gone, NotFound
 from gateway.metadata.image_set import ImageSetMetadata
-from gateway.store.protocol import ImageSetVersion, Member, Store, StudyVersion
+from gateway.store.protocol import Member, Store, StudyVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +73,6 @@ async def find_reverted(store: Store, datastore_id: str, target: Target) -> Edit
     except Gone:
         member = _deleted_member(study, target)
     return Edited(store, datastore_id, target, study, member)
-
-
-def member_of(version: ImageSetVersion) -> Member:
-    """Return a version of an image set as a study's version lists it."""
-    return Member(
-        version.image_set_id,
-        version.version,
-        version.series_instance_uid,
-        version.is_primary,
-        version.state,
-        version.updated_at,
-    )
 
 
 def _member(study: StudyVersion, target: Target) -> Member | None:

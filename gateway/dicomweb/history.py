@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.dicom.json_model import encode_json
-from gateway.dicomweb.edited import Edited, find_reverted, member_of
+from gateway.dicomweb.edited import Edited, find_reverted
 from gateway.dicomweb.negotiation import JSON
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.targets import datastore_of, requested_version, root_url, target_of, version_number
@@ -139,7 +139,7 @@ async def _members_at(resource: Edited, version: int) -> dict[str, Member]:
         study = await resource.store.study(resource.datastore_id, resource.target.study, version)
         return {member.image_set_id: member for member in study.primary}
     properties = await resource.store.image_set(resource.datastore_id, resource.member.image_set_id, version)
-    return {} if properties.state == "DELETED" else {properties.image_set_id: member_of(properties)}
+    return {} if properties.state == "DELETED" else {properties.image_set_id: properties.member}
 
 
 async def _image_set_diff(resource: Edited, then: Member | None, now: Member | None) -> Sequence[Change]:

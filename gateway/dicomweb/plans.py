@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from gateway.dicom.dataset import BulkData, Dataset, Element, MergePatch, Scalar, Tag
 from gateway.dicom.dictionary import key_of
 from gateway.dicom.levels import level_of
-from gateway.dicomweb.edited import Edited, member_of
+from gateway.dicomweb.edited import Edited
 from gateway.dicomweb.targets import Target
 from gateway.errors import ConstraintViolations, InvalidDicomJson, Level, NotFound, Violation
 from gateway.metadata.diff import same_element
@@ -219,7 +219,7 @@ async def _revert_study(edited: Edited, to: int) -> list[ImageSetEdit]:
     then = {member.image_set_id: member for member in wanted.members}
     now = list(edited.study.members)
     for image_set_id in then.keys() - {member.image_set_id for member in now}:
-        now.append(member_of(await edited.store.image_set(edited.datastore_id, image_set_id)))
+        now.append((await edited.store.image_set(edited.datastore_id, image_set_id)).member)
     edits: list[ImageSetEdit] = []
     for member in now:
         was = then.get(member.image_set_id)

@@ -15,7 +15,8 @@ parts              how the instances of an image set are cut, packed and joined
 log                VersionLog: what VersionedStore keeps versions in (seam B)
 log_sqlite         ... one SQLite file, one process; its SQL is in sqlite_append, sqlite_versions, sqlite_qido,
                    sqlite_search, sqlite_tables and schema/
-kept               what was read of studies and is kept until somebody writes
+study_now          a study as it is now, and what an append makes of it; kept: what was read and stays until
+                   somebody writes
 sqlite_database    the file's connections, group commit, errors, and the steps of its schema
 blobs              Blobs: immutable bytes (seam C)
 blobs_folder       ... append-only packs in a folder

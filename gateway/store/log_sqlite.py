@@ -1,6 +1,7 @@
 """VersionLog in one SQLite file: the methods, each one hop to a connection's thread.
 
-Studies as they are now are kept once they were read (kept.py): every edit and every retrieve begins with one.
+Studies as they are now are kept once they were read (kept.py), and after an append as it leaves them (study_now.py):
+every edit and every retrieve begins with one.
 
 The SQL is in files by subject: sqlite_append writes versions and sqlite_versions reads them, sqlite_qido has QIDO-RS,
 sqlite_search SearchImageSets, sqlite_tables data stores and jobs. sqlite_database has the connections.
@@ -54,7 +55,7 @@ from gateway.store.protocol import (
 from gateway.store.sqlite_database import Connection, Database, open_database
 from gateway.store.sqlite_frame_log import SqliteFrameLog
 from gateway.store.sqlite_import_log import SqliteImportLog
-from gateway.store.sqlite_versions import StudyNow
+from gateway.store.study_now import StudyNow, after_append
 
 # Image sets in the studies kept, each with its head and its manifest: about 4 KB for a series of 2,000 instances.
 KEPT_IMAGE_SETS = 4096
@@ -62,6 +63,13 @@ KEPT_IMAGE_SETS = 4096
 READ_BACK = 16
 # UIDs of the studies that image sets are in.
 KEPT_STUDIES_OF = 65536
+
+
+def _read_back(connection: Connection, before: StudyNow, datastore_id: str, study_instance_uid: str) -> StudyNow | None:
+    """Return how a study is now, None where that takes too long to have others wait for it."""
+    if len(before.current.image_sets) > READ_BACK:
+        return None
+    return sqlite_versions.study_now(connection, datastore_id, study_instance_uid)
 
 
 async def open_log(path: Path) -> SqliteLog:
@@ -84,18 +92,22 @@ class SqliteLog:
 
     async def append(self, append: Append) -> None:
         keys = [(append.datastore_id, study.study_instance_uid) for study in append.studies]
-        # A study that was looked at will be again: how it is now comes back with the commit.
-        lately = [key for key in keys if (now := self._studies.peek(key)) and len(now.current.image_sets) <= READ_BACK]
+        before = [self._studies.peek(key) for key in keys]
 
-        def write(connection: Connection) -> list[StudyNow]:
-            sqlite_append.append(connection, append)
-            return [sqlite_versions.study_now(connection, *key) for key in lately]
+        def write(connection: Connection) -> list[StudyNow | None]:
+            sequences = sqlite_append.append(connection, append)
+            return [
+                # A study that was looked at will be again: how it is now comes back with the commit.
+                after_append(now, append, study, sequences) or _read_back(connection, now, *key) if now else None
+                for now, study, key in zip(before, append.studies, keys, strict=True)
+            ]
 
-        def written(now: list[StudyNow]) -> None:
-            for key in keys:
-                self._studies.forget(key)
-            for key, study in zip(lately, now, strict=True):
-                self._studies.put(key, study)
+        def written(after: list[StudyNow | None]) -> None:
+            for key, now in zip(keys, after, strict=True):
+                if now is None:
+                    self._studies.forget(key)
+                else:
+                    self._studies.put(key, now)
             for version in append.versions:
                 self._studies_of.put((append.datastore_id, version.image_set_id), version.study_instance_uid)
 

@@ -102,6 +102,13 @@ class ImageSetVersion:
     message: str | None = None
     copied_from: tuple[str, int] | None = None
 
+    @property
+    def member(self) -> Member:
+        """This version as a study's version lists it."""
+        return Member(
+            self.image_set_id, self.version, self.series_instance_uid, self.is_primary, self.state, self.updated_at
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Member:

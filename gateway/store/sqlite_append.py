@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from gateway.errors import TooLarge, VersionConflict
 from gateway.store.blobs import Address
@@ -23,18 +23,28 @@ from gateway.store.sqlite_database import Connection
 from gateway.store.sqlite_tables import datastore_key, remember, to_json, to_text
 
 
-def append(connection: Connection, append: Append) -> None:
+def _marks(values: Collection[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def append(connection: Connection, append: Append) -> dict[str, int]:
+    """Write it; return the sequence that each new version has in the order of commits, by image set id."""
     datastore = datastore_key(connection, append.datastore_id)
-    studies = {study.study_instance_uid: _swap_study(connection, datastore, study) for study in append.studies}
+    studies = {study.study_instance_uid: (_swap_study(connection, datastore, study), study) for study in append.studies}
+    image_sets: dict[str, int] = {}
+    sequences: dict[str, int] = {}
     for version in append.versions:
-        study_version = next(s.version for s in append.studies if s.study_instance_uid == version.study_instance_uid)
-        image_set = _append_version(connection, datastore, studies[version.study_instance_uid], study_version, version)
+        key, study = studies[version.study_instance_uid]
+        image_set = image_sets[version.image_set_id] = _set_current(connection, datastore, key, version)
+        sequences[version.image_set_id] = _insert_version(connection, (datastore, image_set, key), study, version)
+        _insert_content(connection, image_set, version)
         if append.most_metadata is not None and version.state != "DELETED":
             _check_size(connection, image_set, version, append.most_metadata)
-    for study in append.studies:
-        _append_study_version(connection, datastore, studies[study.study_instance_uid], study)
+    for key, study in studies.values():
+        _insert_study_version(connection, datastore, key, study, image_sets)
     if append.remember:
         remember(connection, datastore, append.remember, append.at)
+    return sequences
 
 
 def _swap_study(connection: Connection, datastore: int, study: NewStudyVersion) -> int:
@@ -59,25 +69,33 @@ def _swap_study(connection: Connection, datastore: int, study: NewStudyVersion) 
     return key
 
 
-def _append_version(connection: Connection, datastore: int, study: int, study_version: int, new: NewVersion) -> int:
-    """Write a version and what it adds; return our key of its image set."""
-    image_set = _set_current(connection, datastore, study, new)
-    connection.execute(
-        "INSERT INTO version (datastore, image_set, version, study, study_version, series_instance_uid, state,"
-        " workflow_status, updated_at, deleted_at, is_primary, forced, action, provenance, changed, instance_count,"
-        " manifest, head, message, copied_from)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+_INSERT_VERSION = (
+    "INSERT INTO version (datastore, image_set, version, study, study_version, series_instance_uid, state,"
+    " workflow_status, updated_at, deleted_at, is_primary, forced, action, provenance, changed, instance_count,"
+    " manifest, head, message, copied_from)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def _insert_version(
+    connection: Connection, keys: tuple[int, int, int], in_study: NewStudyVersion, new: NewVersion
+) -> int:
+    """Write a version and return its sequence. keys: ours, of its data store, image set and study."""
+    datastore, image_set, study = keys
+    updated_at = to_text(new.updated_at)
+    inserted = connection.execute(
+        _INSERT_VERSION,
         (
             datastore,
             image_set,
             new.version,
             study,
-            study_version,
+            in_study.version,
             new.series_instance_uid,
             new.state,
             new.workflow_status,
-            to_text(new.updated_at),
-            to_text(new.updated_at) if new.state == "DELETED" else None,
+            updated_at,
+            updated_at if new.state == "DELETED" else None,
             new.is_primary,
             new.forced,
             new.action,
@@ -90,8 +108,8 @@ def _append_version(connection: Connection, datastore: int, study: int, study_ve
             to_json(new.copied_from) if new.copied_from else None,
         ),
     )
-    _append_content(connection, image_set, new)
-    return image_set
+    assert inserted.lastrowid is not None
+    return inserted.lastrowid
 
 
 def _check_size(connection: Connection, image_set: int, new: NewVersion, most: int) -> None:
@@ -107,105 +125,110 @@ def _check_size(connection: Connection, image_set: int, new: NewVersion, most: i
         )
 
 
-def _set_current(connection: Connection, datastore: int, study: int, new: NewVersion) -> int:
-    """Write the image set's row and return our key of it. Raises VersionConflict."""
-    moving = {
-        "version": new.version,
-        "state": new.state,
-        "is_primary": new.is_primary,
-        "updated_at": to_text(new.updated_at),
-        "next_part": new.next_part,
-        "next_object": new.next_object,
-    }
-    searched = {
-        "study": study,
-        "series_instance_uid": new.series_instance_uid,
-        "modality": new.columns.modality,
-        "patient_id": new.columns.patient_id,
-        "accession_number": new.columns.accession_number,
-        "study_id": new.columns.study_id,
-        "study_time": new.columns.study_time,
-    }
-    name = {"image_set_id": new.image_set_id, "datastore": datastore}
-    if new.version == 1:
-        current = {**name, "created_at": to_text(new.created_at), **moving, **searched}
-        sql = f"INSERT INTO image_set ({', '.join(current)}) VALUES ({', '.join(f':{column}' for column in current)})"
-        written = connection.execute(f"{sql} ON CONFLICT DO NOTHING", current)
-    else:
-        sql = f"UPDATE image_set SET {', '.join(f'{column} = :{column}' for column in moving)}"
-        written = connection.execute(
-            f"{sql} WHERE image_set_id = :image_set_id AND datastore = :datastore AND version = :version - 1",
-            {**name, **moving},
-        )
-        _update_where_other(connection, "image_set", searched, "image_set_id", new.image_set_id)
-    row = connection.execute(
-        "SELECT id, version FROM image_set WHERE image_set_id = ? AND datastore = ?", (new.image_set_id, datastore)
-    ).fetchone()
-    if written.rowcount != 1 or row is None:
-        raise VersionConflict(f"image set {new.image_set_id}", new.version - 1, row[1] if row else 0)
-    key: int = row[0]
-    return key
+# What changes with each version of an image set, what seldom does because searches go by it, and what never does.
+_MOVING = ("version", "state", "is_primary", "updated_at", "next_part", "next_object")
+_SEARCHED = ("study", "series_instance_uid", "modality", "patient_id", "accession_number", "study_id", "study_time")
+_NAMING = ("image_set_id", "datastore", "created_at")
 
 
-def _update_where_other(
-    connection: Connection, table: str, columns: dict[str, Any], key: str, value: str | int
-) -> None:
-    """Set columns that searches go by, where one of them is another now.
+def _set(columns: Sequence[str]) -> str:
+    return ", ".join(f"{column} = ?{place}" for place, column in enumerate(columns, 1))
+
+
+def _where_other(columns: Sequence[str]) -> str:
+    """Return the condition that one of the columns is not what `_set` would make it.
 
     SQLite writes every index of a column that is set, to the value it had as well: most edits would cost each of them
     a page of the write-ahead log.
     """
-    names, values = ", ".join(columns), ", ".join(f":{name}" for name in columns)
-    connection.execute(
-        f"UPDATE {table} SET ({names}) = ({values}) WHERE {key} = :its_key AND ({names}) IS NOT ({values})",
-        {**columns, "its_key": value},
+    return f"({', '.join(columns)}) IS NOT ({', '.join(f'?{place}' for place in range(1, len(columns) + 1))})"
+
+
+_INSERT_IMAGE_SET = (
+    f"INSERT INTO image_set ({', '.join((*_MOVING, *_SEARCHED, *_NAMING))})"
+    f" VALUES ({_marks((*_MOVING, *_SEARCHED, *_NAMING))}) ON CONFLICT DO NOTHING"
+)
+_MOVE_IMAGE_SET = f"UPDATE image_set SET {_set(_MOVING)} WHERE id = ?{len(_MOVING) + 1} AND version = ?1 - 1"
+_SEARCH_IMAGE_SET = (
+    f"UPDATE image_set SET {_set(_SEARCHED)} WHERE id = ?{len(_SEARCHED) + 1} AND {_where_other(_SEARCHED)}"
+)
+_IMAGE_SET = "SELECT id, version FROM image_set WHERE image_set_id = ? AND datastore = ?"
+
+
+def _set_current(connection: Connection, datastore: int, study: int, new: NewVersion) -> int:
+    """Write the image set's row and return our key of it. Raises VersionConflict."""
+    columns = new.columns
+    moving = (
+        new.version,
+        new.state,
+        new.is_primary,
+        to_text(new.updated_at),
+        new.next_part,
+        new.next_object,
     )
+    searched = (
+        study,
+        new.series_instance_uid,
+        columns.modality,
+        columns.patient_id,
+        columns.accession_number,
+        columns.study_id,
+        columns.study_time,
+    )
+    name = (new.image_set_id, datastore)
+    if new.version == 1:
+        written = connection.execute(_INSERT_IMAGE_SET, (*moving, *searched, *name, to_text(new.created_at))).rowcount
+        row = connection.execute(_IMAGE_SET, name).fetchone()
+    else:
+        row = connection.execute(_IMAGE_SET, name).fetchone()
+        written = connection.execute(_MOVE_IMAGE_SET, (*moving, row[0])).rowcount if row else 0
+    if row is None or written != 1:
+        raise VersionConflict(f"image set {new.image_set_id}", new.version - 1, row[1] if row else 0)
+    key: int = row[0]
+    if new.version > 1:
+        connection.execute(_SEARCH_IMAGE_SET, (*searched, key))
+    return key
 
 
-def _append_content(connection: Connection, image_set: int, new: NewVersion) -> None:
+_INSERT_PART = (
+    "INSERT INTO part (image_set, number, count, sop_classes, crc32, raw_length, objects, body)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_INSERT_SLOT = "INSERT INTO slot (image_set, sop_instance_uid, slot) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_INSERT_OBJECT = (
+    "INSERT INTO object (image_set, number, pack, offset, length, sha256, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+_INSERT_BULK_DATA = (
+    "INSERT INTO bulk_data (image_set, uri, pack, offset, length) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+
+
+def _insert_content(connection: Connection, image_set: int, new: NewVersion) -> None:
     """Write what the version adds to its image set: parts, slots, stored objects, bulk data."""
-    connection.executemany(
-        "INSERT INTO part (image_set, number, count, sop_classes, crc32, raw_length, objects, body)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                image_set,
-                number,
-                part.count,
-                to_json(part.sop_classes),
-                part.crc32,
-                part.raw_length,
-                part.index,
-                part.body,
-            )
-            for number, part in new.parts.items()
-        ],
-    )
-    connection.executemany(
-        "INSERT INTO slot (image_set, sop_instance_uid, slot) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-        [(image_set, uid, slot) for uid, slot in new.slots],
-    )
-    connection.executemany(
-        "INSERT INTO object (image_set, number, pack, offset, length, sha256, fingerprint)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [
-            (image_set, number, *_address_columns(stored.address), bytes.fromhex(stored.sha256), stored.fingerprint)
-            for number, stored in new.objects.items()
-        ],
-    )
-    connection.executemany(
-        "INSERT INTO bulk_data (image_set, uri, pack, offset, length) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [(image_set, uri, *_address_columns(address)) for uri, address in new.bulk.items()],
-    )
+    parts = [
+        (image_set, number, part.count, to_json(part.sop_classes), part.crc32, part.raw_length, part.index, part.body)
+        for number, part in new.parts.items()
+    ]
+    objects = [
+        (image_set, number, *_address_columns(stored.address), bytes.fromhex(stored.sha256), stored.fingerprint)
+        for number, stored in new.objects.items()
+    ]
+    for statement, rows in (
+        (_INSERT_PART, parts),
+        (_INSERT_SLOT, [(image_set, uid, slot) for uid, slot in new.slots]),
+        (_INSERT_OBJECT, objects),
+        (_INSERT_BULK_DATA, [(image_set, uri, *_address_columns(address)) for uri, address in new.bulk.items()]),
+    ):
+        if rows:
+            connection.executemany(statement, rows)
 
 
-def _append_study_version(connection: Connection, datastore: int, study: int, new: NewStudyVersion) -> None:
-    keys = dict(
-        connection.execute(
-            f"SELECT image_set_id, id FROM image_set WHERE image_set_id IN ({_marks(new.members)})",
-            [image_set_id for image_set_id, _ in new.members],
-        ).fetchall()
-    )
+def _insert_study_version(
+    connection: Connection, datastore: int, study: int, new: NewStudyVersion, written: Mapping[str, int]
+) -> None:
+    """Write a version of a study, and what QIDO-RS searches for. written: our keys of image sets written before."""
+    others = [image_set_id for image_set_id, _ in new.members if image_set_id not in written]
+    keys = {**written, **_keys(connection, others)} if others else written
     connection.execute(
         "INSERT INTO study_version (study, version, updated_at, action, forced, provenance, changed, members)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -220,42 +243,70 @@ def _append_study_version(connection: Connection, datastore: int, study: int, ne
             to_json(sorted([keys[image_set_id], version] for image_set_id, version in new.members)),
         ),
     )
-    _set_study_columns(connection, datastore, study, keys, new.columns or StudyColumns(""))
-
-
-def _set_study_columns(
-    connection: Connection, datastore: int, study: int, image_sets: dict[str, int], columns: StudyColumns
-) -> None:
-    """Write what QIDO-RS searches for."""
-    searched = {
-        "image_set": image_sets.get(columns.image_set_id),
-        "study_date": columns.study_date,
-        "study_time": columns.study_time,
-        "patient_id": columns.patient_id,
-        "accession_number": columns.accession_number,
-        "study_id": columns.study_id,
-        "study_description": columns.study_description,
-        "names": columns.names,
-        "modalities": to_json(columns.modalities),
-        "sop_classes": to_json(columns.sop_classes),
-        "series_count": columns.series_count,
-        "instance_count": columns.instance_count,
-    }
-    text = connection.execute(_TEXT, (study,)).fetchone()
-    _update_where_other(connection, "study", searched, "id", study)
-    _set_text(connection, study, text, connection.execute(_TEXT, (study,)).fetchone())
+    columns = new.columns or StudyColumns("")
+    _set_searched(connection, study, keys.get(columns.image_set_id), columns)
     modalities = [(modality, columns.study_date) for modality in columns.modalities]
-    _set_rows(connection, "study_modality", ("modality", "study_date"), modalities, datastore, study)
+    _set_rows(connection, _STUDY_MODALITY, modalities, datastore, study)
     names = [
-        (attribute, name)
-        for attribute in ("patient_name", "referring_physician_name")
-        for name in getattr(columns, attribute)
+        *(("patient_name", name) for name in columns.patient_name),
+        *(("referring_physician_name", name) for name in columns.referring_physician_name),
     ]
-    _set_rows(connection, "study_name", ("attribute", "name"), names, datastore, study)
+    _set_rows(connection, _STUDY_NAME, names, datastore, study)
 
+
+def _keys(connection: Connection, image_sets: Sequence[str]) -> dict[str, int]:
+    found = connection.execute(
+        f"SELECT image_set_id, id FROM image_set WHERE image_set_id IN ({_marks(image_sets)})", image_sets
+    )
+    return dict(found.fetchall())
+
+
+_STUDY_SEARCHED = (
+    "image_set",
+    "study_date",
+    "study_time",
+    "patient_id",
+    "accession_number",
+    "study_id",
+    "study_description",
+    "names",
+    "modalities",
+    "sop_classes",
+    "series_count",
+    "instance_count",
+)
+_SEARCH_STUDY = (
+    f"UPDATE study SET {_set(_STUDY_SEARCHED)}"
+    f" WHERE id = ?{len(_STUDY_SEARCHED) + 1} AND {_where_other(_STUDY_SEARCHED)}"
+)
 
 # What study_text has of a study. No trigger keeps it: before 3.44, SQLite let FTS5 into none of an untrusted schema.
 _TEXT = "SELECT text FROM study_searched WHERE id = ?"
+
+
+def _set_searched(connection: Connection, study: int, image_set: int | None, columns: StudyColumns) -> None:
+    """Write what QIDO-RS searches for into the study's row, and have wild cards find the study by it."""
+    before = connection.execute(_TEXT, (study,)).fetchone()
+    written = connection.execute(
+        _SEARCH_STUDY,
+        (
+            image_set,
+            columns.study_date,
+            columns.study_time,
+            columns.patient_id,
+            columns.accession_number,
+            columns.study_id,
+            columns.study_description,
+            columns.names,
+            to_json(columns.modalities),
+            to_json(columns.sop_classes),
+            columns.series_count,
+            columns.instance_count,
+            study,
+        ),
+    )
+    if written.rowcount:
+        _set_text(connection, study, before, connection.execute(_TEXT, (study,)).fetchone())
 
 
 def _set_text(connection: Connection, study: int, old: tuple[str] | None, new: tuple[str] | None) -> None:
@@ -268,28 +319,34 @@ def _set_text(connection: Connection, study: int, old: tuple[str] | None, new: t
         connection.execute("INSERT INTO study_text (rowid, text) VALUES (?, ?)", (study, new[0]))
 
 
-def _set_rows(
-    connection: Connection,
-    table: str,
-    columns: tuple[str, str],
-    rows: Sequence[tuple[str, str]],
-    datastore: int,
-    study: int,
-) -> None:
-    """Have a table say of a study what `rows` say, and write nothing where it does."""
-    names = ", ".join(columns)
-    there = connection.execute(f"SELECT {names} FROM {table} WHERE study = ?", (study,)).fetchall()
-    if set(there) == set(rows):
-        return
-    connection.execute(f"DELETE FROM {table} WHERE study = ?", (study,))
-    connection.executemany(
-        f"INSERT INTO {table} (datastore, {names}, study) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [(datastore, *row, study) for row in rows],
+class _Rows(NamedTuple):
+    """A table that has rows for each study, by its statements."""
+
+    select: str
+    delete: str
+    insert: str
+
+
+def _rows_of_study(table: str, columns: str) -> _Rows:
+    return _Rows(
+        f"SELECT {columns} FROM {table} WHERE study = ?",
+        f"DELETE FROM {table} WHERE study = ?",
+        f"INSERT INTO {table} (datastore, {columns}, study) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
     )
 
 
-def _marks(values: Collection[Any]) -> str:
-    return ", ".join("?" * len(values))
+_STUDY_MODALITY = _rows_of_study("study_modality", "modality, study_date")
+_STUDY_NAME = _rows_of_study("study_name", "attribute, name")
+
+
+def _set_rows(
+    connection: Connection, table: _Rows, rows: Sequence[tuple[str, str]], datastore: int, study: int
+) -> None:
+    """Have a table say of a study what `rows` say, and write nothing where it does."""
+    if set(connection.execute(table.select, (study,))) == set(rows):
+        return
+    connection.execute(table.delete, (study,))
+    connection.executemany(table.insert, [(datastore, *row, study) for row in rows])
 
 
 def _address_columns(address: Address) -> tuple[bytes, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from gateway.errors import Gone, NotFound, StorageFailed
 from gateway.store.blobs import Address
@@ -28,6 +28,7 @@ from gateway.store.protocol import (
 )
 from gateway.store.sqlite_database import Connection
 from gateway.store.sqlite_tables import datastore_key
+from gateway.store.study_now import StudyNow
 
 PROPERTIES = (
     "SELECT datastore.datastore_id, image_set.image_set_id, version.version, version.state, version.workflow_status,"
@@ -59,13 +60,18 @@ def properties(row: tuple[Any, ...]) -> ImageSetVersion:
         study_version=row[11],
         action=row[12],
         provenance=Provenance(*json.loads(row[13])),
-        changed=ChangeSummary(*json.loads(row[14])),
+        changed=_changed(row[14]),
         sequence=row[15],
         instance_count=row[16],
         deleted_at=datetime.fromisoformat(row[17]) if row[17] else None,
         message=row[18],
         copied_from=tuple(json.loads(row[19])) if row[19] else None,
     )
+
+
+def _changed(text: str) -> ChangeSummary:
+    keys, instances = json.loads(text)
+    return ChangeSummary({level: tuple(named) for level, named in keys.items()}, instances)
 
 
 def _image_set_key(connection: Connection, datastore_id: str, image_set_id: str) -> tuple[int, int]:
@@ -212,13 +218,6 @@ def _objects_in_parts(
     return {uid: found[number] for uid, number in numbers.items()}
 
 
-class StudyNow(NamedTuple):
-    """A study as it is now. version: its newest one, None where there is no such study. current: without parts."""
-
-    version: StudyVersion | None
-    current: CurrentStudy
-
-
 def study_now(connection: Connection, datastore_id: str, study_instance_uid: str) -> StudyNow:
     current = current_study(connection, datastore_id, study_instance_uid, no_instances)
     if not current.version:
@@ -290,7 +289,7 @@ def study_versions(
             action=row[2],
             forced=bool(row[3]),
             provenance=Provenance(*json.loads(row[4])),
-            changed=ChangeSummary(*json.loads(row[5])),
+            changed=_changed(row[5]),
             members=tuple(_member(connection, *pair) for pair in json.loads(row[6])),
         )
         for row in rows

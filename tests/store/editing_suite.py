@@ -52,7 +52,7 @@ class EditingTests:
         newest, oldest = await store.versions(datastore_id, image_set)
         assert (newest.version, newest.action, newest.workflow_status) == (2, "update", "UPDATED")
         assert (newest.provenance, newest.forced, newest.study_version) == (who, False, 2)
-        assert dict(newest.changed.keys) == {"Patient": ["PatientName"]}
+        assert dict(newest.changed.keys) == {"Patient": ("PatientName",)}
         assert oldest.created_at == newest.created_at <= newest.updated_at
 
     @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from typing import Literal
 
 import pytest
 
-from gateway.store import sqlite_qido
-from gateway.store.log import Append, Filter, SearchOrder, StudyColumns
+from gateway.store import sqlite_qido, sqlite_versions
+from gateway.store.log import Append, Filter, NewVersion, SearchOrder, StudyColumns
 from gateway.store.log_sqlite import SqliteLog, open_log
 from gateway.store.protocol import Datastore
 from gateway.store.sqlite_database import Connection
-from tests.store.log_suite import DATASTORE, START, STUDY, A, LogTests, append_of, new_study, new_version
+from tests.store.log_suite import DATASTORE, START, STUDY, A, B, LogTests, append_of, new_study, new_version
 
 
 @pytest.fixture
@@ -58,6 +58,45 @@ async def test_study_that_was_read_is_known_after_an_append(log: SqliteLog, monk
     assert (await log.study(DATASTORE, STUDY)).version == 2
     assert (await log.current_study(DATASTORE, STUDY)).version == 2
     assert (await log.read(DATASTORE, A)).properties.version == 2
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        [new_version(A, 2)],
+        [new_version(A, 2, state="DELETED", workflow_status="DELETED")],
+        [new_version(A, 2, message="failed", workflow_status="UPDATE_FAILED")],
+        [new_version(A, 2, count=70), new_version(B, 1, copied_from=(A, 1), is_primary=False)],
+    ],
+    ids=["update", "delete", "failure", "copy"],
+)
+async def test_what_is_known_after_an_append_is_what_is_read(log: SqliteLog, second: Sequence[NewVersion]) -> None:
+    """To who reads the study it makes no difference whether it was read before the append."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    await log.append(append_of(new_version(A, 1)))
+    await log.study(DATASTORE, STUDY)
+    await log.append(append_of(*second, expected=1))
+
+    study, current = await log.study(DATASTORE, STUDY), await log.current_study(DATASTORE, STUDY)
+
+    read = await log.database.read(lambda connection: sqlite_versions.study_now(connection, DATASTORE, STUDY))
+    assert (study, current) == read
+    assert [one.properties.sequence for one in current.image_sets] == [2, 3][: len(second)]
+
+
+async def test_image_set_that_comes_from_another_study_is_known_where_it_is_read(log: SqliteLog) -> None:
+    """It was there before the others: who knows only those cannot say where it belongs."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    await log.append(append_of(new_version(A, 1)))
+    await log.append(append_of(new_version(B, 1, study="1.9"), study="1.9"))
+    await asyncio.gather(log.study(DATASTORE, STUDY), log.study(DATASTORE, "1.9"))
+    moved = new_version(A, 2, study="1.9")
+    left = replace(new_study(1, [(A, 2)]), members=(), columns=None)
+    await log.append(Append(DATASTORE, (left, new_study(1, [(A, 2), (B, 1)], "1.9")), (moved,), START))
+
+    known = [await log.current_study(DATASTORE, uid) for uid in (STUDY, "1.9")]
+
+    assert [[one.image_set_id for one in study.image_sets] for study in known] == [[], [A, B]]
 
 
 async def test_last_of_appends_that_are_committed_together_is_what_is_known(log: SqliteLog) -> None:

@@ -15,8 +15,10 @@ import pytest
 from gateway.dicom.matching import Condition, Query
 from gateway.errors import AlreadyServed, IdempotencyConflict, StorageFailed, StorageFull
 from gateway.metadata.image_set import Revert
+from gateway.store.log import Append
 from gateway.store.log_sqlite import SqliteLog
 from gateway.store.protocol import Answer, EditResult, Idempotency, Provenance
+from gateway.store.sqlite_versions import study_now
 from gateway.store.verify import verify
 from gateway.store.versioned import VersionedStore, open_store
 from tests.store.edits import edit_of, instance, one_image_set, patient, query, study, value
@@ -33,6 +35,22 @@ async def versioned(tmp_path: Path) -> AsyncIterator[VersionedStore]:
 
 class TestVersionedStore(StoreTests):
     """VersionedStore is a Store."""
+
+    @pytest.fixture(autouse=True)
+    def known_is_what_is_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whatever is appended, what is known of its studies afterwards is what anybody would read."""
+        append = SqliteLog.append
+
+        async def checked(log: SqliteLog, what: Append) -> None:
+            await append(log, what)
+            for new in what.studies:
+                key = what.datastore_id, new.study_instance_uid
+                known = log._studies.peek(key)
+                if known is not None:
+                    read = await log.database.read(lambda connection, key=key: study_now(connection, *key))
+                    assert known == read
+
+        monkeypatch.setattr(SqliteLog, "append", checked)
 
 
 # -- what an edit writes
