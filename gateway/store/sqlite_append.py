@@ -261,13 +261,11 @@ def _keys(connection: Connection, image_sets: Sequence[str]) -> dict[str, int]:
     return dict(found.fetchall())
 
 
-_STUDY_SEARCHED = (
-    "image_set",
-    "study_date",
+# Of what QIDO-RS searches for, the columns that indexes have, and the others. Each by itself: most edits change one of
+# the others, and SQLite would write the five indexes of those beside it for nothing.
+_STUDY_INDEXED = ("image_set", "study_date", "patient_id", "accession_number", "study_id")
+_STUDY_OTHERS = (
     "study_time",
-    "patient_id",
-    "accession_number",
-    "study_id",
     "study_description",
     "names",
     "modalities",
@@ -275,10 +273,13 @@ _STUDY_SEARCHED = (
     "series_count",
     "instance_count",
 )
-_SEARCH_STUDY = (
-    f"UPDATE study SET {_set(_STUDY_SEARCHED)}"
-    f" WHERE id = ?{len(_STUDY_SEARCHED) + 1} AND {_where_other(_STUDY_SEARCHED)}"
-)
+
+
+def _search_study(columns: Sequence[str]) -> str:
+    return f"UPDATE study SET {_set(columns)} WHERE id = ?{len(columns) + 1} AND {_where_other(columns)}"
+
+
+_INDEX_STUDY, _SEARCH_STUDY = _search_study(_STUDY_INDEXED), _search_study(_STUDY_OTHERS)
 
 # What study_text has of a study. No trigger keeps it: before 3.44, SQLite let FTS5 into none of an untrusted schema.
 _TEXT = "SELECT text FROM study_searched WHERE id = ?"
@@ -287,25 +288,21 @@ _TEXT = "SELECT text FROM study_searched WHERE id = ?"
 def _set_searched(connection: Connection, study: int, image_set: int | None, columns: StudyColumns) -> None:
     """Write what QIDO-RS searches for into the study's row, and have wild cards find the study by it."""
     before = connection.execute(_TEXT, (study,)).fetchone()
-    written = connection.execute(
-        _SEARCH_STUDY,
-        (
-            image_set,
-            columns.study_date,
-            columns.study_time,
-            columns.patient_id,
-            columns.accession_number,
-            columns.study_id,
-            columns.study_description,
-            columns.names,
-            to_json(columns.modalities),
-            to_json(columns.sop_classes),
-            columns.series_count,
-            columns.instance_count,
-            study,
-        ),
+    indexed = (image_set, columns.study_date, columns.patient_id, columns.accession_number, columns.study_id)
+    others = (
+        columns.study_time,
+        columns.study_description,
+        columns.names,
+        to_json(columns.modalities),
+        to_json(columns.sop_classes),
+        columns.series_count,
+        columns.instance_count,
     )
-    if written.rowcount:
+    written = [
+        connection.execute(_INDEX_STUDY, (*indexed, study)).rowcount,
+        connection.execute(_SEARCH_STUDY, (*others, study)).rowcount,
+    ]
+    if any(written):
         _set_text(connection, study, before, connection.execute(_TEXT, (study,)).fetchone())
 
 
