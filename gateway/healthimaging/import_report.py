@@ -20,12 +20,22 @@ from gateway.store.protocol import StoredInstance
 
 MANIFEST = "job-output-manifest.json"
 
-# devguide, "Warning codes": the code, its type, and what we say of it; the sentence of 45330 is the service's. The page
-# has four more: about transcoding, which an import does not do, and about what is refused or kept whole here.
+# devguide, "HealthImaging Warning Codes": the code, its type, and what we say of it; the sentence of 45330 is the
+# service's. The page has two more: for elements that were discarded, and none is, and for what has no code.
 WARNINGS: Mapping[int, tuple[str, str]] = {
     45056: (
         "CoercionOfDataElements",
         "The file was imported with attributes that were made to agree with those of its image set.",
+    ),
+    45063: (
+        "SopClassDataMismatch",
+        "The file was imported but does not have what its SOP Class asks for: a Modality, pixel data where there are "
+        "Rows, or the same SOP Class in its file meta information.",
+    ),
+    45312: (
+        "TranscodingException",
+        "The file was imported but its pixel data cannot be transcoded, may see issues when retrieving frames in "
+        "another transfer syntax than the stored one.",
     ),
     45328: (
         "FramesExtractionFailure",

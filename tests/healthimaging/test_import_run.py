@@ -246,6 +246,79 @@ async def test_unknown_transfer_syntax_is_warned_of(desk: Desk) -> None:
     assert (told["warning_reason_code"], told["type"]) == (45344, "UnsupportedTransferSyntax")
 
 
+@pytest.mark.parametrize(
+    ("file", "code", "kind"),
+    [
+        pytest.param(sample("chrJapMulti.dcm").read_bytes(), 45063, "SopClassDataMismatch", id="Rows without pixels"),
+        pytest.param(
+            sample("SC_jpeg_no_color_transform.dcm").read_bytes(), 45063, "SopClassDataMismatch", id="no Modality"
+        ),
+        pytest.param(
+            sample("JPEG2000-embedded-sequence-delimiter.dcm").read_bytes(),
+            45312,
+            "TranscodingException",
+            id="other Rows than the codestream's",
+        ),
+        pytest.param(
+            sample("MR_small_jp2klossless.dcm").read_bytes().replace(b"\xff\x4f\xff\x51", b"\xff\x4f\xff\x00"),
+            45312,
+            "TranscodingException",
+            id="damaged codestream",
+        ),
+        pytest.param(
+            # JPEG 2000 Part 2, which AWS transcodes and nothing here decodes; as long as the UID that it replaces.
+            sample("MR_small_jp2klossless.dcm")
+            .read_bytes()
+            .replace(b"1.2.840.10008.1.2.4.90", b"1.2.840.10008.1.2.4.92"),
+            45312,
+            "TranscodingException",
+            id="not decoded here",
+        ),
+    ],
+)
+async def test_real_file_that_is_odd_is_imported_with_one_warning(
+    desk: Desk, file: bytes, code: int, kind: str
+) -> None:
+    """And is stored byte for byte."""
+    desk.put("1.dcm", file)
+
+    folder = await desk.carry_out()
+
+    [warning] = records(folder, "WARNING/warning.ndjson")
+    [told] = warning["importResponse"]["warnings"]
+    assert (told["warning_reason_code"], told["type"]) == (code, kind)
+    [stored] = (await desk.store.objects(desk.datastore_id, warning["importResponse"]["imageSetId"])).values()
+    assert bytes(await desk.store.read(stored.address))[128:] == file[128:]
+
+
+async def test_other_sop_class_in_the_file_meta_information_is_warned_of(desk: Desk) -> None:
+    """PS3.10 has them equal."""
+    dataset = pydicom.dcmread(io.BytesIO(instance()))
+    dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+    file = io.BytesIO()
+    dataset.save_as(file)
+    desk.put("1.dcm", file.getvalue())
+
+    folder = await desk.carry_out()
+
+    [warning] = records(folder, "WARNING/warning.ndjson")
+    assert [told["warning_reason_code"] for told in warning["importResponse"]["warnings"]] == [45063]
+
+
+KEPT_AS_THEY_CAME = ["SC_rgb_jpeg_dcmtk.dcm", "JPEG2000.dcm", "color3d_jpeg_baseline.dcm", "liver_1frame.dcm"]
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small_RLE.dcm", "waveform_ecg.dcm", *KEPT_AS_THEY_CAME])
+async def test_file_that_is_as_it_should_be_has_no_warning(desk: Desk, name: str) -> None:
+    """Of each kind: images of every way to keep them, and none."""
+    desk.put("1.dcm", sample(name).read_bytes())
+
+    folder = await desk.carry_out()
+
+    assert records(folder, "WARNING/warning.ndjson") == []
+    assert summary(folder)["numberOfImportedFiles"] == 1
+
+
 # -- what fails
 
 
