@@ -40,6 +40,7 @@ answers. No message quotes an attribute's value: it may be a patient's.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -289,3 +290,13 @@ class Refused(GatewayError):
         super().__init__(str(problem.get("detail") or problem.get("title") or f"the gateway answered {status}"))
         self.status = status
         self.problem = problem
+
+
+def without_messages(error: BaseException | None) -> str:
+    """Return the chain of causes as class names and lines of code, for a log: messages may quote a patient's values."""
+    lines: list[str] = []
+    while error is not None:
+        lines.append(type(error).__name__)
+        lines += [line.rstrip() for line in traceback.format_tb(error.__traceback__)]
+        error = error.__cause__ or error.__context__
+    return "\n".join(lines)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import logging
 import re
-import traceback
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -92,7 +91,7 @@ def problem_response(error: GatewayError) -> Response:
     if retry_after is not None and not isinstance(error, errors.PreconditionFailed):
         headers["Retry-After"] = str(retry_after)
     if body["status"] >= 500:
-        logger.error("%s", _without_messages(error))
+        logger.error("%s", errors.without_messages(error))
     return Response(orjson.dumps(body), body["status"], headers, PROBLEM_JSON)
 
 
@@ -141,13 +140,3 @@ def _title(error: GatewayError) -> str:
     """Return the class name in words: InvalidDicomJson -> "Invalid DICOM JSON"."""
     first, *rest = re.findall(r"[A-Z][a-z0-9]*", type(error).__name__)
     return " ".join([first, *(_TERMS.get(word, word.lower()) for word in rest)])
-
-
-def _without_messages(error: BaseException | None) -> str:
-    """Return the chain of causes as class names and lines of code; their messages may quote a patient's values."""
-    lines: list[str] = []
-    while error is not None:
-        lines.append(type(error).__name__)
-        lines += [line.rstrip() for line in traceback.format_tb(error.__traceback__)]
-        error = error.__cause__ or error.__context__
-    return "\n".join(lines)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, without_messages
 from gateway.healthimaging.faults import to_message
 from gateway.healthimaging.import_run import ImportRun, Stopped
 from gateway.settings import Settings
@@ -116,9 +115,7 @@ class ImportJobs:
             logger.warning("import job %s failed: %s", job.job_id, type(error).__name__)
             await log.end(job.job_id, "FAILED", self._clock(), to_message(str(error)))
         except Exception as error:
-            # Without its message and its values, which may be a patient's.
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("import job %s failed: %s\n%s", job.job_id, type(error).__name__, frames)
+            logger.error("import job %s failed: %s", job.job_id, without_messages(error))
             await log.end(job.job_id, "FAILED", self._clock(), "INTERNAL_ERROR: the log of the gateway has more")
         else:
             await log.end(job.job_id, "COMPLETED", self._clock())

@@ -7,7 +7,6 @@ SDKs send image set operations to `runtime-` and the host they were given.
 from __future__ import annotations
 
 import logging
-import traceback
 from collections import defaultdict
 from collections.abc import Mapping
 from uuid import uuid4
@@ -17,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from gateway.errors import GatewayError
+from gateway.errors import without_messages
 from gateway.healthimaging.context import Context
 from gateway.healthimaging.event_feed import get_events
 from gateway.healthimaging.faults import RequestEntityTooLarge, UnknownOperation, fault
@@ -71,15 +70,13 @@ class Resource:
         declared = operation.exceptions if operation else None
         try:
             return await self.carry_out(operation, request, request_id)
-        except GatewayError as error:
-            return fault(error, request_id, declared)
         except ClientDisconnect:
             raise
         except Exception as error:
-            # Without its message and its values, which may be a patient's.
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("request %s failed: %s\n%s", request_id, type(error).__name__, frames)
-            return fault(error, request_id, declared)
+            response = fault(error, request_id, declared)
+            if response.status_code >= 500:
+                logger.error("request %s failed: %s", request_id, without_messages(error))
+            return response
 
     async def carry_out(self, operation: Operation | None, request: Request[State], request_id: str) -> Response:
         if operation is None or operation.name not in OPERATIONS:

@@ -63,7 +63,8 @@ class Blobs(Protocol):
     async def read(self, address: Address) -> memoryview:
         """Return the bytes at an address; mapped, not copied, where the backend can.
 
-        Raises NotFound for a pack that does not exist, StorageFailed for one that is too short.
+        Raises StorageFailed for a pack that does not exist or is too short: whoever has an address was told that the
+        bytes are durable.
         """
 
     async def close(self) -> None:

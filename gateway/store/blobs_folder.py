@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 
-from gateway.errors import NotFound, StorageFailed, StorageFull
+from gateway.errors import StorageFailed, StorageFull
 from gateway.store.blobs import Address, Pack
 
 # How many packs stay mapped. A mapping costs address space and a descriptor's worth of kernel memory, no RAM of ours.
@@ -106,16 +106,11 @@ class BlobsFolder:
 
     def _map(self, pack: str) -> mmap.mmap:
         if not _PACK_NAME.fullmatch(pack):
-            raise NotFound("pack", "with that name")
-        try:
-            with _disk_errors(), self._path(pack).open("rb") as file:
-                if not os.fstat(file.fileno()).st_size:  # cannot be mapped
-                    raise StorageFailed(f"pack {pack} is empty")
-                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except StorageFailed as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                raise NotFound("pack", pack) from error
-            raise
+            raise StorageFailed("there is no pack with that name")
+        with _disk_errors(), self._path(pack).open("rb") as file:
+            if not os.fstat(file.fileno()).st_size:  # cannot be mapped
+                raise StorageFailed(f"pack {pack} is empty")
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 class FolderPack:

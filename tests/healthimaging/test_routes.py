@@ -14,6 +14,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from gateway.errors import StorageFailed
 from gateway.healthimaging.routes import routes
 from gateway.healthimaging.wire import MAX_BODY
 from gateway.settings import Settings
@@ -142,6 +143,25 @@ async def test_unexpected_error_is_logged_without_its_message(
     assert json.loads(answer.content) == {"message": "internal error"}
     assert answer.headers["x-amzn-RequestId"] in caplog.text
     assert "KeyError" in caplog.text
+    assert PATIENT not in caplog.text
+
+
+async def test_failure_of_the_disk_is_logged_with_its_cause(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Under the id that the client has."""
+
+    class Broken:
+        async def datastores(self) -> list[Datastore]:
+            raise StorageFailed("disk I/O error") from OSError(PATIENT)
+
+    async with app_client(face(settings, Broken())) as client:
+        with caplog.at_level(logging.ERROR, "gateway.healthimaging"):
+            answer = await client.get("/datastore")
+
+    assert answer.headers["x-amzn-ErrorType"] == "InternalServerException"
+    assert answer.headers["x-amzn-RequestId"] in caplog.text
+    assert "StorageFailed" in caplog.text and "OSError" in caplog.text
     assert PATIENT not in caplog.text
 
 

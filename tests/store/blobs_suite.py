@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.errors import NotFound, StorageFailed
+from gateway.errors import StorageFailed
 from gateway.store.blobs import Address, Blobs, Pack
 
 
@@ -92,14 +92,14 @@ class BlobsTests:
 
         await pack.discard()
 
-        with pytest.raises(NotFound):
+        with pytest.raises(StorageFailed):
             await blobs.read(Address(pack.name, 0, 3))
 
     async def test_a_pack_is_not_readable_before_its_commit(self, blobs: Blobs) -> None:
         """An address means something only when the bytes are durable."""
         pack = await written(blobs, b"abc")
 
-        with pytest.raises(NotFound):
+        with pytest.raises(StorageFailed):
             await blobs.read(Address(pack.name, 0, 3))
         await pack.discard()
 
@@ -130,9 +130,9 @@ class BlobsTests:
             await blobs.read(Address(pack.name, 1, 3))
 
     @pytest.mark.parametrize("name", ["0" * 32, "../../../../etc/passwd", "", "0" * 31, "A" * 32, "0" * 31 + "/"])
-    async def test_a_pack_that_is_not_there_is_not_found(self, blobs: Blobs, name: str) -> None:
+    async def test_a_pack_that_is_not_there_is_an_error(self, blobs: Blobs, name: str) -> None:
         """Neither an unknown name nor one that is no name reaches another file."""
-        with pytest.raises(NotFound):
+        with pytest.raises(StorageFailed):
             await blobs.read(Address(name, 0, 1))
 
     async def test_nothing_of_a_pack_can_be_read_as_nothing(self, blobs: Blobs) -> None:
