@@ -56,8 +56,9 @@ class RequestLog:
                 raise RuntimeError(f"request {request_id} was cut off") from None
             await internal_error(request_id)(scope, receive, tagged)
         finally:
-            milliseconds = (time.perf_counter() - started) * 1000
-            logger.info("%s %s %d %.1f ms %s", scope["method"], route_of(scope), status, milliseconds, request_id)
+            if logger.isEnabledFor(logging.INFO):
+                milliseconds = (time.perf_counter() - started) * 1000
+                logger.info("%s %s %d %.1f ms %s", scope["method"], route_of(scope), status, milliseconds, request_id)
 
 
 def request_id_of(header: str) -> str:

@@ -29,6 +29,7 @@ from gateway.metadata.constraints import violations
 from gateway.metadata.diff import changes
 from gateway.metadata.image_set import ImageSetMetadata, MetadataUpdates
 from gateway.metadata.mapping import LevelPatch, to_updates
+from gateway.metadata.targets import targets_of
 from gateway.settings import Settings
 from gateway.store.protocol import Store
 from gateway.store.versioned import open_store
@@ -116,10 +117,10 @@ async def test_the_update_breaks_the_constraint_of_the_page(client: httpx.AsyncC
     """Without force one rule is broken; with it none is left."""
     before = await latest(store)
 
-    broken = violations(before, mapped(), profile="2024-07", primary=True, force=False)
+    broken = violations(before, targets_of(mapped()), profile="2024-07", primary=True, force=False)
 
     assert same("check", [violation_json(violation) for violation in broken])
-    assert violations(before, mapped(), profile="2024-07", primary=True, force=True) == []
+    assert violations(before, targets_of(mapped()), profile="2024-07", primary=True, force=True) == []
 
 
 async def test_without_force_the_answer_is_the_refusal_of_the_page(client: httpx.AsyncClient, store: Store) -> None:
@@ -134,7 +135,7 @@ async def test_without_force_the_answer_is_the_refusal_of_the_page(client: httpx
 async def test_applied_the_update_makes_what_the_page_shows(client: httpx.AsyncClient, store: Store) -> None:
     """Version 2 has the new name and the new private value, and no StudyDescription."""
     before = await latest(store)
-    after = apply_to(before, apply_updates(before, mapped()))
+    after = apply_to(before, apply_updates(before, targets_of(mapped())))
 
     shown = {
         "PatientName": after.head.patient["DICOM"]["PatientName"],
@@ -148,7 +149,7 @@ async def test_applied_the_update_makes_what_the_page_shows(client: httpx.AsyncC
 async def test_the_versions_differ_in_what_the_page_says(client: httpx.AsyncClient, store: Store) -> None:
     """The diff of the answer is the diff of the two versions, and the one the API gives."""
     before = await latest(store)
-    after = apply_to(before, apply_updates(before, mapped()))
+    after = apply_to(before, apply_updates(before, targets_of(mapped())))
     await send(client, force="true", reason="Name misread at the scanner")
 
     response = await client.get(f"/dicomweb/studies/{STUDY}/diff", params={"from": "1", "to": "2"})

@@ -21,6 +21,7 @@ from gateway.metadata.constraints import violations
 from gateway.metadata.document import read_document
 from gateway.metadata.image_set import ImageSetMetadata, MetadataUpdates, Profile, UpdateDocument
 from gateway.metadata.mapping import LevelPatch, to_updates
+from gateway.metadata.targets import targets_of
 
 
 def translate(edit: bytes, document: bytes | None, *, profile: Profile, primary: bool, force: bool) -> int:
@@ -40,7 +41,7 @@ def translate(edit: bytes, document: bytes | None, *, profile: Profile, primary:
     metadata = metadata_of(document)
     if study and study != metadata.head.study_instance_uid:
         raise InvalidUpdate("the edit is of another study than the metadata")
-    found = violations(metadata, updates, profile=profile, primary=primary, force=force)
+    found = violations(metadata, targets_of(updates), profile=profile, primary=primary, force=force)
     for violation in found:
         print(colour("red", line_of(violation)), file=sys.stderr)
     return 1 if found else 0

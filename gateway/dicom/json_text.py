@@ -92,8 +92,36 @@ def _position(text: str, offset: int) -> str:
     return f"(line {text.count(chr(10), 0, offset) + 1}, column {offset - line_start + 1})"
 
 
+class _Defective(Exception):
+    """There is something to refuse: read again, to find out where."""
+
+
+def _members_named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _Defective
+    return found
+
+
+def _no_constant(_: str) -> None:
+    raise _Defective
+
+
+# To make one takes longer than to read a short text with it.
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_members_named_once, parse_int=Number, parse_float=Number, parse_constant=_no_constant
+)
+
+
 def _parse(text: str) -> tuple[Json, bool]:
     """Return the value, and whether there are `_Defect`s in it."""
+    try:
+        return _DECODER.decode(text), False
+    except (_Defective, json.JSONDecodeError):
+        return _parse_to_tell(text)
+
+
+def _parse_to_tell(text: str) -> tuple[Json, bool]:
     defects = []
 
     def defect(reason: str, name: str = "") -> _Defect:

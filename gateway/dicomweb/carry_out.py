@@ -44,9 +44,18 @@ async def carry_out(
     """
     if options.if_match is not None:
         return await _carry_out(store, datastore_id, target, plan, options, find)
-    queues = _QUEUES.setdefault(store, WeakValueDictionary())
-    async with queues.setdefault((datastore_id, target.study), asyncio.Lock()):
+    async with _queue(store, datastore_id, target.study):
         return await _carry_out(store, datastore_id, target, plan, options, find)
+
+
+def _queue(store: Store, datastore_id: str, study: str) -> asyncio.Lock:
+    queues = _QUEUES.get(store)
+    if queues is None:
+        queues = _QUEUES[store] = WeakValueDictionary()
+    queue = queues.get((datastore_id, study))
+    if queue is None:
+        queue = queues[datastore_id, study] = asyncio.Lock()
+    return queue
 
 
 async def _carry_out(

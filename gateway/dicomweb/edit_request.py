@@ -124,6 +124,8 @@ def edit_options(request: Request[State], body: bytes, known: Collection[str] = 
 def check_media_type(request: Request[State], types: Collection[str]) -> None:
     """Return if the body has one of the media types and is UTF-8. Raises UnsupportedMediaType otherwise."""
     content_type = request.headers.get("Content-Type")
+    if content_type in types:
+        return
     if content_type is None:
         raise UnsupportedMediaType(f"the body has no Content-Type: {', '.join(types)} is read here")
     media_type = read_media_type(content_type)
@@ -141,7 +143,7 @@ def flag(request: Request[State], name: str) -> bool:
 
 
 def _check_known(request: Request[State], known: Collection[str]) -> None:
-    for name in request.query_params:
+    for name in request.query_params if request.scope["query_string"] else ():
         if name not in OPTIONS and name not in known and name != "accept":
             shown = name if re.fullmatch(r"[A-Za-z]{1,32}", name) else "(unnamed)"
             raise InvalidQuery(shown, f"is not known here; an edit takes {', '.join([*OPTIONS, *known])}")

@@ -23,7 +23,9 @@ HEADERS = {
 
 def patient_wanted(request: Request[State]) -> Mapping[str, str]:
     """Return the attributes the headers ask for, by keyword. Raises InvalidHeader for text that is not UTF-8."""
-    wanted = {}
+    wanted: dict[str, str] = {}
+    if not any(name.startswith(b"dicom") for name, _ in request.headers.raw):
+        return wanted
     for header, keyword in HEADERS.items():
         values = request.headers.getlist(header)
         if len(values) > 1:

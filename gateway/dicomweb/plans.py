@@ -81,7 +81,12 @@ async def _edit_of(edited: Edited, member: Member, edits: Sequence[LevelEdit], r
     stored = await edited.metadata(member, instances)
     for uid in sorted(instances - stored.instances.keys()):
         raise NotFound("instance", uid)
-    sent = [replace(edit, patch=await _with_own_bulk_data(edit.patch, edited, member, root)) for edit in edits]
+    sent = [
+        replace(edit, patch=await _with_own_bulk_data(edit.patch, edited, member, root))
+        if any(element and _has_bulk_data(element) for element in edit.patch.values())
+        else edit
+        for edit in edits
+    ]
     large = len(edits) > EDITS_ON_LOOP
     updates = await asyncio.to_thread(_updates, sent, stored) if large else _updates(sent, stored)
     return ImageSetEdit(member.image_set_id, member.version, updates)
@@ -143,6 +148,12 @@ def _stored_dataset(stored: ImageSetMetadata, edit: LevelEdit) -> Dataset:
         return to_dataset(level)
     named = {key: level["DICOM"][key] for key in map(key_of, edit.patch) if key in level["DICOM"]}
     return to_dataset({"DICOM": named, "DICOMVRs": level.get("DICOMVRs", {})})
+
+
+def _has_bulk_data(element: Element) -> bool:
+    return isinstance(element.binary, BulkData) or any(
+        _has_bulk_data(found) for item in element.items for found in item.values()
+    )
 
 
 async def _with_own_bulk_data(patch: MergePatch, edited: Edited, member: Member, root: str) -> MergePatch:

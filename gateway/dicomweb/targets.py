@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
+from starlette.datastructures import URL
 from starlette.requests import Request
 
 from gateway.errors import InvalidQuery, InvalidUid, Level
@@ -60,9 +62,22 @@ async def datastore_of(request: Request[State]) -> str:
 
 def root_url(request: Request[State]) -> str:
     """Return the absolute address of the DICOMweb root the request came to, without a slash at the end."""
-    base = request.state["settings"].public_base_url or str(request.base_url)
+    base = request.state["settings"].public_base_url or _address_asked(request)
     in_path = request.path_params.get("datastoreId")
     return base.rstrip("/") + ("/dicomweb" if in_path is None else f"/datastore/{in_path}")
+
+
+def _address_asked(request: Request[State]) -> str:
+    scope = request.scope
+    host = next((value for name, value in scope["headers"] if name == b"host"), None)
+    return _address(scope["scheme"], scope.get("server"), host, scope.get("app_root_path", scope["root_path"]))
+
+
+@lru_cache(maxsize=256)
+def _address(scheme: str, server: tuple[str, int] | None, host: bytes | None, path: str) -> str:
+    """Return the address of the application as Starlette makes it out: nearly all requests come to the same."""
+    headers = [] if host is None else [(b"host", host)]
+    return str(URL(scope={"scheme": scheme, "server": server, "headers": headers, "path": path}))
 
 
 def requested_version(request: Request[State], name: str = "version") -> int | None:
@@ -85,6 +100,8 @@ def whole_number(text: str, name: str, least: int, most: int) -> int:
 
 def single(request: Request[State], name: str) -> str | None:
     """Return a query parameter, None where it is absent. Raises InvalidQuery where it comes twice."""
+    if not request.scope["query_string"]:
+        return None
     values = request.query_params.getlist(name)
     if len(values) > 1:
         raise InvalidQuery(name, "is there more than once")

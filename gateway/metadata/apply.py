@@ -7,7 +7,7 @@ have been checked before (constraints.py), so there is nothing here that can be 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -20,10 +20,9 @@ from gateway.metadata.image_set import (
     ImageSetMetadata,
     InstanceMetadata,
     LevelMetadata,
-    MetadataUpdates,
 )
 from gateway.metadata.mapping import attribute_of, element_of, to_dataset, to_level_metadata, vr_of
-from gateway.metadata.targets import Place, Target, keys_in, stored_level, targets_of, vrs_in_force
+from gateway.metadata.targets import Place, Target, keys_in, stored_level, vrs_in_force
 
 # PS3.10 Table 7.1-1: it says again what SOPInstanceUID says.
 _MEDIA_STORAGE_SOP_INSTANCE_UID = "MediaStorageSOPInstanceUID"
@@ -46,10 +45,10 @@ class Applied:
         return {old: found[0] for old, found in self.instances.items() if found and found[0] != old}
 
 
-def named_instances(updates: MetadataUpdates) -> set[str]:
+def named_instances(targets: Sequence[Target]) -> set[str]:
     """Return the SOP Instance UIDs an update addresses or newly gives: those to load to check and to apply it."""
     named: set[str] = set()
-    for target in targets_of(updates):
+    for target in targets:
         if target.place.instance is not None:
             named.add(target.place.instance)
             if target.side == "set" and target.key == "SOPInstanceUID" and isinstance(target.value, str):
@@ -57,24 +56,24 @@ def named_instances(updates: MetadataUpdates) -> set[str]:
     return named
 
 
-def apply_updates(metadata: ImageSetMetadata, updates: MetadataUpdates) -> Applied:
-    """Return the image set with the updates in it; neither argument is changed, and values are shared with both.
+def apply_updates(metadata: ImageSetMetadata, targets: Sequence[Target]) -> Applied:
+    """Return the image set with an update in it; neither argument is changed, and values are shared with both.
 
-    metadata: version N, with at least the instances the updates name. The updates break no constraint that force does
-    not lift.
+    metadata: version N, with at least the instances the update names. It breaks no constraint that force does not
+    lift.
     """
     attributes: dict[Place, list[Target]] = {}
     removed: dict[str, None] = {}
-    for target in targets_of(updates):
+    for target in targets:
         if target.kind == "attribute":
             attributes.setdefault(target.place, []).append(target)
         elif target.kind == "instance" and target.side == "remove":
             removed[cast(str, target.place.instance)] = None
 
     head, instances = metadata.head, dict[str, tuple[str, InstanceMetadata] | None]()
-    for place, targets in attributes.items():
+    for place, of_place in attributes.items():
         level = stored_level(metadata, place)
-        after = _updated(level, place, targets) if level is not None else None
+        after = _updated(level, place, of_place) if level is not None else None
         if after is None or after is level:
             continue
         if place.level == "Instance":
@@ -158,9 +157,12 @@ def _vrs_after(level: LevelMetadata, dicom: Attributes, touched: Mapping[str, Le
     """
     stored = level.get("DICOMVRs", {})
     concerned, entries = set(touched), set(map(_leaf, stored))
-    for key, given in touched.items():
-        concerned.update(keys_in(level["DICOM"].get(key)), keys_in(dicom.get(key)))
+    for given in touched.values():
         entries.update(map(_leaf, given.get("DICOMVRs", {}) if given else ()))
+    if not entries:
+        return stored
+    for key in touched:
+        concerned.update(keys_in(level["DICOM"].get(key)), keys_in(dicom.get(key)))
     concerned &= entries
     if not concerned:
         return stored

@@ -12,7 +12,7 @@ from gateway.dicom.dataset import Element, Tag
 from gateway.dicom.dictionary import Entry, entry_of, is_tag, tag_of
 from gateway.errors import InvalidUpdate
 from gateway.metadata.diff import same_element, stored_element
-from gateway.metadata.image_set import ImageSetMetadata, LevelMetadata, Profile
+from gateway.metadata.image_set import ImageSetMetadata, Profile
 from gateway.metadata.mapping import element_of, vr_of
 from gateway.metadata.targets import Place, Target, keys_in, stored_level, vrs_in_force
 
@@ -58,24 +58,24 @@ class Edit:
         return frozenset(bulk_uris_in([level["DICOM"] for level in (*levels, *self.metadata.instances.values())]))
 
 
-@dataclass(frozen=True)
 class Case:
-    """One target of it, and what is known of that."""
+    """One target of it, and what is known of that.
 
-    target: Target
-    edit: Edit
+    tag, entry: of its key, None where there is none. stored: the level it is of, None where the image set has no such
+    place. is_set: whether it is an attribute with a value to be set. keys: the attribute's key and, of a value to be
+    set, those in its items. vrs, vr: as they apply to the value.
+    """
 
-    @cached_property
-    def stored(self) -> LevelMetadata | None:
-        return stored_level(self.edit.metadata, self.target.place)
-
-    @property
-    def tag(self) -> Tag | None:
-        return tag_of(self.target.key)
-
-    @property
-    def entry(self) -> Entry | None:
-        return entry_of(self.tag) if self.tag else None
+    def __init__(self, target: Target, edit: Edit) -> None:
+        self.target = target
+        self.edit = edit
+        self.tag: Tag | None = tag_of(target.key)
+        self.entry: Entry | None = entry_of(self.tag) if self.tag else None
+        self.stored = stored_level(edit.metadata, target.place)
+        self.is_set = target.kind == "attribute" and target.side == "set"
+        self.keys: tuple[str, ...] = (target.key, *keys_in(target.value)) if self.is_set else (target.key,)
+        self.vrs = vrs_in_force(target, self.stored)
+        self.vr = vr_of(target.key, self.vrs, target.key)
 
     @property
     def name(self) -> str:
@@ -85,23 +85,6 @@ class Case:
             return self.target.key
         numbers = f"({tag[:4]},{tag[4:]})"
         return numbers if tag == self.target.key else f"{self.target.key} {numbers}"
-
-    @cached_property
-    def is_set(self) -> bool:
-        return self.target.kind == "attribute" and self.target.side == "set"
-
-    @cached_property
-    def keys(self) -> tuple[str, ...]:
-        """The attribute's key and, of a value to be set, those in its items."""
-        return (self.target.key, *(keys_in(self.target.value) if self.is_set else ()))
-
-    @cached_property
-    def vrs(self) -> Mapping[str, str]:
-        return vrs_in_force(self.target, self.stored)
-
-    @cached_property
-    def vr(self) -> str | None:
-        return vr_of(self.target.key, self.vrs, self.target.key)
 
     @cached_property
     def element(self) -> Element | str | None:

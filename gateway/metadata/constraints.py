@@ -10,7 +10,7 @@ docs/constraints.md shows this table to people, and a test holds the two against
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -20,9 +20,9 @@ from gateway.dicom.levels import level_of
 from gateway.dicom.values import value_problems
 from gateway.errors import Level, Violation
 from gateway.metadata.cases import Case, Edit, bulk_uris_in
-from gateway.metadata.image_set import ImageSetMetadata, MetadataUpdates, Profile
+from gateway.metadata.image_set import ImageSetMetadata, Profile
 from gateway.metadata.pixel_description import PIXEL_DESCRIPTION_TAGS
-from gateway.metadata.targets import GENERATED, Target, targets_of
+from gateway.metadata.targets import GENERATED, Target
 
 Force: TypeAlias = Literal["lifts", "never", "allowed"]
 
@@ -52,15 +52,16 @@ class Constraint:
 
 
 def violations(
-    metadata: ImageSetMetadata, updates: MetadataUpdates, *, profile: Profile, primary: bool, force: bool
+    metadata: ImageSetMetadata, targets: Sequence[Target], *, profile: Profile, primary: bool, force: bool
 ) -> list[Violation]:
-    """Return every constraint the updates break, in document order, each once; with force those that it leaves.
+    """Return every constraint an update breaks, in document order, each once; with force those that it leaves.
 
-    metadata: the version to update, with at least the instances the updates name. primary: whether the image set is.
+    metadata: the version to update, with at least the instances the update names. targets: all that it names, as
+    `targets_of` gives it. primary: whether the image set is.
     Without force, `force_lifts` tells which of them would go. One rule is told late: `private-vr`, when nothing else
     stands in the way of the element.
     """
-    edit = Edit(metadata, tuple(targets_of(updates)), profile, primary)
+    edit = Edit(metadata, tuple(targets), profile, primary)
     found: dict[Violation, None] = {}
     for target in edit.targets:
         case = Case(target, edit)
@@ -82,9 +83,11 @@ def _rows_for(target: Target) -> tuple[Constraint, ...]:
 
 def _broken(row: Constraint, case: Case) -> Iterator[Violation]:
     target, force = case.target, row.force[case.edit.profile]
-    if force == "allowed" or (row.of_values and case.unchanged):
+    if force == "allowed":
         return
     for finding in row.broken_by(case):
+        if row.of_values and case.unchanged:  # looked at last: it takes longer than most checks
+            return
         yield Violation(
             rule=row.rule,
             level=target.place.level,
@@ -211,17 +214,20 @@ def _vr(case: Case) -> Iterator[Finding]:
 
 def _vr_against_dictionary(case: Case, key: str) -> Iterator[Finding]:
     """Find where DICOMVRs gives a keyword a VR that PS3.6 does not."""
-    entry = entry_named(key)
     given = {vr for path, vr in case.target.vrs.items() if path.rpartition(".")[2] == key}
+    entry = entry_named(key) if given else None
     if entry and not given <= vrs_of(entry.tag):
         wanted = " or ".join(sorted(vrs_of(entry.tag)))
         yield Finding(f"{case.name}: DICOMVRs has another VR for {key} than PS3.6, {wanted}", stands=entry.vr == "UI")
 
 
 def _non_standard(case: Case) -> Iterator[Finding]:
-    if case.target.kind != "attribute" or (case.is_set and case.unchanged):
+    if case.target.kind != "attribute":
         return
-    for key in dict.fromkeys(case.keys):
+    unknown = [key for key in dict.fromkeys(case.keys) if entry_named(key) is None]
+    if unknown and case.is_set and case.unchanged:
+        return
+    for key in unknown:
         inside = "" if key == case.target.key else f", in {case.name}"
         if tag_of(key) is None:
             yield Finding(f"{key}{inside}: PS3.6 2022b has no such keyword")

@@ -128,16 +128,24 @@ def _came_or_went(
 def _level_changes(
     level: Level, before: LevelMetadata, after: LevelMetadata, series: str | None = None, instance: str | None = None
 ) -> Iterator[Change]:
-    if before == after:
+    if before is after or before == after:
         return
-    keys = {key for key in (*before["DICOM"], *after["DICOM"]) if not same_attribute(key, before, after)}
-    for key in sorted(keys, key=lambda key: (tag_of(key) or "~", key)):
+    for key in sorted(_differing(before, after), key=lambda key: (tag_of(key) or "~", key)):
         tag = tag_of(key)
         entry = entry_of(tag) if tag else None
         keyword = entry.keyword if entry else None if tag else key
         latest = after if key in after["DICOM"] else before
         vr = vr_of(key, latest.get("DICOMVRs", {}), key)
         yield Change(level, tag, keyword, vr, _shown(key, before), _shown(key, after), series, instance)
+
+
+def _differing(one: LevelMetadata, other: LevelMetadata) -> set[str]:
+    """Return the keys of attributes that only one of two levels has, or that the two have with another value or VR."""
+    mine, theirs = one["DICOM"], other["DICOM"]
+    keys = {*mine, *theirs}
+    if one.get("DICOMVRs", _NO_VRS) == other.get("DICOMVRs", _NO_VRS):
+        keys -= {key for key in mine.keys() & theirs.keys() if mine[key] == theirs[key]}
+    return {key for key in keys if not same_attribute(key, one, other)}
 
 
 def _shown(key: str, level: LevelMetadata) -> dict[str, Any] | None:

@@ -209,6 +209,8 @@ def element_of(
 
     Raises InvalidUpdate, naming the path, where a value of this JSON type cannot be one of the VR.
     """
+    if isinstance(value, str) and vr in STRING_VRS:
+        return Element(vr, (value,)) if value else Element(vr)
     at = path or key
     if value is None or value == []:
         return Element(vr)

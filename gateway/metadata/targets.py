@@ -73,12 +73,17 @@ class Target:
 _Descent: TypeAlias = Callable[[Any], Iterator[Target]]
 
 
-def targets_of(updates: MetadataUpdates) -> Iterator[Target]:
-    """Return everything the updates name: what is set in document order, then what is removed."""
+def targets_of(updates: MetadataUpdates) -> tuple[Target, ...]:
+    """Return everything the updates name: what is set in document order, then what is removed.
+
+    Every step of an edit asks for it: walk once, and hand it on.
+    """
+    found: list[Target] = []
     if updates.updatable is not None:
-        yield from _Walk("set").document(updates.updatable)
+        found += _Walk("set").document(updates.updatable)
     if updates.removable is not None:
-        yield from _Walk("remove").document(updates.removable)
+        found += _Walk("remove").document(updates.removable)
+    return tuple(found)
 
 
 def stored_level(metadata: ImageSetMetadata, place: Place) -> LevelMetadata | None:

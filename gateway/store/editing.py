@@ -27,6 +27,7 @@ from gateway.metadata.image_set import (
     Profile,
     Revert,
 )
+from gateway.metadata.targets import targets_of
 from gateway.store import moving
 from gateway.store.copying import bulk_uris
 from gateway.store.image_set_edits import Step, delete, object_numbers, revert, update
@@ -181,6 +182,11 @@ async def _off_loop(instances: int, work: Callable[[], Result]) -> Result:
 def _chooser(edit: Edit, everything: bool) -> Callable[[ImageSetVersion], Collection[str] | None]:
     """Return the choice of instances to read: those an update names, all of what is deleted."""
     changes = {one.image_set_id: one.change for one in edit.image_sets}
+    named: dict[str, Collection[str] | None] = {
+        one.image_set_id: None if everything else named_instances(targets_of(one.change))
+        for one in edit.image_sets
+        if isinstance(one.change, MetadataUpdates)
+    }
     arrivals = {
         one.change.to.image_set_id: {one.change.new_uid}
         for one in edit.image_sets
@@ -188,11 +194,11 @@ def _chooser(edit: Edit, everything: bool) -> Callable[[ImageSetVersion], Collec
     }
 
     def choose(image_set: ImageSetVersion) -> Collection[str] | None:
+        if image_set.image_set_id in named:
+            return named[image_set.image_set_id]
         change = changes.get(image_set.image_set_id)
         if isinstance(change, Delete):
             return None
-        if isinstance(change, MetadataUpdates):
-            return None if everything else named_instances(change)
         if isinstance(change, Move):
             return {change.sop_instance_uid}
         if image_set.image_set_id in arrivals:

@@ -20,6 +20,7 @@ from gateway.metadata.image_set import (
     MetadataUpdates,
     Profile,
 )
+from gateway.metadata.targets import targets_of
 from gateway.store.drafts import Draft
 from gateway.store.log import (
     CurrentImageSet,
@@ -72,14 +73,15 @@ def update(
     record: whether prior values go into Original Attributes Sequence; then current has all its parts.
     """
     draft = Draft.of(current)
-    before = ImageSetMetadata(draft.head, _named(current, None if record else named_instances(updates)))
+    targets = targets_of(updates)
+    before = ImageSetMetadata(draft.head, _named(current, None if record else named_instances(targets)))
     primary = current.properties.is_primary
-    broken = violations(before, updates, profile=profile, primary=primary, force=False)
-    left = violations(before, updates, profile=profile, primary=primary, force=True) if broken else []
+    broken = violations(before, targets, profile=profile, primary=primary, force=False)
+    left = violations(before, targets, profile=profile, primary=primary, force=True) if broken else []
     step = Step(current, draft, (), tuple(broken), tuple(left))
     if left:
         return step
-    applied = apply_updates(before, updates)
+    applied = apply_updates(before, targets)
     step.changes = changes(before, apply_to(before, applied), applied.renamed)
     if step.changes:
         draft.head = applied.head

@@ -121,10 +121,12 @@ class SqliteLog:
         instances: Collection[str] | None = (),
     ) -> StoredVersion:
         if instances is not None and not instances:
-            if version is None:
-                await self._study_now(datastore_id, await self.study_of(datastore_id, image_set_id))
             if kept := self._kept(datastore_id, image_set_id, version):
                 return kept
+            if version is None:
+                await self._study_now(datastore_id, await self.study_of(datastore_id, image_set_id))
+                if kept := self._kept(datastore_id, image_set_id, version):
+                    return kept
         return await self.database.read(
             lambda connection: sqlite_versions.read(connection, datastore_id, image_set_id, version, instances)
         )

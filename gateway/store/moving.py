@@ -14,6 +14,7 @@ from gateway.metadata.constraints import violations
 from gateway.metadata.image_set import Change, Head, ImageSetMetadata, InstanceMetadata, MetadataUpdates, Profile
 from gateway.metadata.mapping import UPDATE_SCHEMA_VERSION, to_dataset
 from gateway.metadata.original_attributes import add_original_attributes, original_attributes_item, prior_values
+from gateway.metadata.targets import targets_of
 from gateway.store.blobs import Address
 from gateway.store.drafts import Draft
 from gateway.store.image_set_edits import Step
@@ -93,10 +94,10 @@ def _violations(
     study: dict[str, object] = {"Series": {head.series_instance_uid: series}}
     if comes.head.study_instance_uid != head.study_instance_uid:
         study["DICOM"] = {"StudyInstanceUID": comes.head.study_instance_uid}
-    updates = MetadataUpdates({"SchemaVersion": UPDATE_SCHEMA_VERSION, "Study": study})
+    targets = targets_of(MetadataUpdates({"SchemaVersion": UPDATE_SCHEMA_VERSION, "Study": study}))
     before = ImageSetMetadata(head, {move.sop_instance_uid: moved.metadata})
     primary = moved.source.properties.is_primary
-    refused, left = (violations(before, updates, profile=profile, primary=primary, force=one) for one in (False, True))
+    refused, left = (violations(before, targets, profile=profile, primary=primary, force=one) for one in (False, True))
     if comes.current is not None and comes.instance(move.new_uid) is not None:
         there = Violation(
             rule="duplicate",

@@ -32,6 +32,8 @@ BYTES_IN_PART = 256 * 1024
 PLAIN_MANIFEST = 256
 
 HEADS_KEPT = 1024  # decoded, some 5 KB each
+HEADS_PACKED_LATELY = 256  # that nobody has asked for since: who edits does at once
+_PACKED_LATELY: dict[bytes, Head] = {}
 
 
 class PlacedInstance:
@@ -145,8 +147,12 @@ def _inflate(piece: bytes) -> bytes:
 
 
 def pack_head(head: Head) -> bytes:
-    """Return the head as a version row keeps it."""
-    return _deflate(orjson.dumps({"Patient": head.patient, "Study": head.study, "Series": head.series}))
+    """Return the head as a version row keeps it. Nobody may change it any more: `unpack_head` gives it back."""
+    packed = _deflate(orjson.dumps({"Patient": head.patient, "Study": head.study, "Series": head.series}))
+    if len(_PACKED_LATELY) >= HEADS_PACKED_LATELY:
+        _PACKED_LATELY.clear()
+    _PACKED_LATELY[packed] = head
+    return packed
 
 
 @functools.lru_cache(HEADS_KEPT)
@@ -155,6 +161,12 @@ def unpack_head(packed: bytes) -> Head:
 
     Of the same bytes it is the same object: an edit looks at a head several times, and nobody changes one.
     """
+    head = _PACKED_LATELY.pop(packed, None)
+    return read_head(packed) if head is None else head
+
+
+def read_head(packed: bytes) -> Head:
+    """Return the head that `pack_head` packed, of its bytes. Raises StorageFailed where they are damaged."""
     levels = orjson.loads(_inflate(packed))
     return Head(levels["Patient"], levels["Study"], levels["Series"])
 

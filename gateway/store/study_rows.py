@@ -135,7 +135,10 @@ def image_set_columns(head: Head) -> ImageSetColumns:
 
 def text_of(level: LevelMetadata, keyword: str) -> str:
     """Return an attribute's first value without its padding; "" where there is none."""
-    return _texts(level["DICOM"].get(keyword))[0]
+    value = level["DICOM"].get(keyword)
+    if isinstance(value, str):  # as it is of nearly all that is searched for, and every edit asks for fourteen
+        return value.strip(" \0")
+    return _texts(value)[0]
 
 
 def _texts(value: AttributeValue) -> list[str]:

@@ -13,6 +13,7 @@ from gateway.metadata.diff import same_element
 from gateway.metadata.document import to_document
 from gateway.metadata.image_set import ImageSetMetadata, MetadataUpdates
 from gateway.metadata.mapping import to_dataset
+from gateway.metadata.targets import targets_of
 from tests.metadata.examples import (
     DOCUMENT,
     FIRST,
@@ -35,7 +36,7 @@ from tests.metadata.examples import (
 def after(updates: MetadataUpdates) -> ImageSetMetadata:
     """Return the example image set with the updates in it."""
     metadata = image_set()
-    return apply_to(metadata, apply_updates(metadata, updates))
+    return apply_to(metadata, apply_updates(metadata, targets_of(updates)))
 
 
 def of_first(updates: MetadataUpdates) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def test_one_value_of_an_attribute_with_several_is_stored_as_an_array() -> None:
 
 def test_padding_alone_is_no_change_and_the_stored_text_stays() -> None:
     """SliceLocation "12.50" over the stored "12.50 " touches nothing."""
-    assert apply_updates(image_set(), to_set(first({"SliceLocation": "12.50"}))).instances == {}
+    assert apply_updates(image_set(), targets_of(to_set(first({"SliceLocation": "12.50"})))).instances == {}
 
 
 def test_a_keyword_that_no_dictionary_has_is_kept_as_it_came() -> None:
@@ -150,7 +151,7 @@ def test_an_entry_that_is_about_nothing_does_no_harm() -> None:
     metadata = image_set()
     metadata.instances[FIRST]["DICOMVRs"]["00311001"] = "LO"
 
-    applied = apply_updates(metadata, to_set(first({"001910F9": "97"}, {"001910F9": "DS"})))
+    applied = apply_updates(metadata, targets_of(to_set(first({"001910F9": "97"}, {"001910F9": "DS"}))))
 
     touched = applied.instances[FIRST]
     assert touched is not None
@@ -170,7 +171,7 @@ def test_a_head_level_has_vrs_only_while_it_needs_them() -> None:
     document = series(PixelPaddingValue=-2000)
     document["Study"]["Series"][SERIES]["DICOMVRs"] = {"PixelPaddingValue": "SS"}
     with_vr = after(to_set(document))
-    without = apply_updates(with_vr, to_remove(series(PixelPaddingValue=None))).head
+    without = apply_updates(with_vr, targets_of(to_remove(series(PixelPaddingValue=None)))).head
 
     assert with_vr.head.series["DICOMVRs"] == {"PixelPaddingValue": "SS"}
     assert "DICOMVRs" not in without.series
@@ -182,7 +183,9 @@ def test_a_head_level_has_vrs_only_while_it_needs_them() -> None:
 def test_only_what_changes_is_returned() -> None:
     """An edit of the second instance touches neither the first nor the head."""
     metadata = image_set()
-    applied = apply_updates(metadata, to_set(instances({SECOND: {"DICOM": {"InstanceNumber": "9"}}, FIRST: {}})))
+    applied = apply_updates(
+        metadata, targets_of(to_set(instances({SECOND: {"DICOM": {"InstanceNumber": "9"}}, FIRST: {}})))
+    )
 
     assert applied.head is metadata.head
     assert applied.instances.keys() == {SECOND}
@@ -192,7 +195,7 @@ def test_a_removed_instance_is_none_and_the_others_keep_their_order() -> None:
     """Removing the first leaves the second."""
     updates = to_remove(instances({FIRST: {}}))
 
-    assert apply_updates(image_set(), updates).instances == {FIRST: None}
+    assert apply_updates(image_set(), targets_of(updates)).instances == {FIRST: None}
     assert list(after(updates).instances) == [SECOND]
 
 
@@ -207,7 +210,7 @@ def test_a_new_sop_instance_uid_renames_the_instance_in_its_place() -> None:
 
 def test_renamed_instances_are_told() -> None:
     """The old UID leads to the new one; the others are not named."""
-    applied = apply_updates(image_set(), to_set(first({"SOPInstanceUID": "1.9", "InstanceNumber": "4"})))
+    applied = apply_updates(image_set(), targets_of(to_set(first({"SOPInstanceUID": "1.9", "InstanceNumber": "4"}))))
 
     assert applied.renamed == {FIRST: "1.9"}
 
@@ -231,7 +234,7 @@ def test_the_instances_named_are_those_addressed_and_those_newly_given() -> None
     """To check and apply an update, these must be loaded."""
     updates = MetadataUpdates(first({"SOPInstanceUID": "1.9"}), instances({SECOND: {}}))
 
-    assert named_instances(updates) == {FIRST, "1.9", SECOND}
+    assert named_instances(targets_of(updates)) == {FIRST, "1.9", SECOND}
 
 
 # --- Laws
@@ -254,7 +257,7 @@ def test_applying_an_edit_is_merging_its_patch(edit: tuple[Dataset, MergePatch])
     before, patch = edit
     metadata = of_one_instance(before)
 
-    updated = apply_to(metadata, apply_updates(metadata, updates_of(patch)))
+    updated = apply_to(metadata, apply_updates(metadata, targets_of(updates_of(patch))))
 
     head = updated.head
     assert to_dataset(head.patient, head.study, head.series, updated.instances[FIRST]) == expected(before, patch)
@@ -270,7 +273,7 @@ def test_neither_the_image_set_nor_the_update_is_changed(edit: tuple[Dataset, Me
     metadata, updates = of_one_instance(before), updates_of(patch)
     text = json.dumps([to_document("d", "i", metadata), updates.updatable, updates.removable])
 
-    apply_to(metadata, apply_updates(metadata, updates))
+    apply_to(metadata, apply_updates(metadata, targets_of(updates)))
 
     assert json.dumps([to_document("d", "i", metadata), updates.updatable, updates.removable]) == text
 

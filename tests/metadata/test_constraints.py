@@ -20,6 +20,7 @@ from gateway.metadata.constraints import CONSTRAINTS, SOURCES, Constraint, viola
 from gateway.metadata.document import parse_updates, read_document
 from gateway.metadata.image_set import PROFILES, MetadataUpdates, Profile
 from gateway.metadata.pixel_description import PIXEL_DESCRIPTION, PIXEL_DESCRIPTION_TAGS
+from gateway.metadata.targets import targets_of
 from tests.metadata.examples import (
     FIRST,
     SECOND,
@@ -61,7 +62,7 @@ def test_an_update_breaks_the_rules_that_the_shared_vectors_say(case: dict[str, 
     metadata = read_document(shared["metadata"])
 
     for force, expected in ((False, "violations"), (True, "violationsWithForce")):
-        found = violations(metadata, updates, profile=profile, primary=case["primary"], force=force)
+        found = violations(metadata, targets_of(updates), profile=profile, primary=case["primary"], force=force)
         assert {violation.rule for violation in found} == set(case[profile][expected])
 
 
@@ -72,7 +73,7 @@ def found(
     updates: MetadataUpdates, *, profile: Profile = "2024-07", primary: bool = True, force: bool = False
 ) -> list[Violation]:
     """Return what updates of the example image set break."""
-    return violations(image_set(), updates, profile=profile, primary=primary, force=force)
+    return violations(image_set(), targets_of(updates), profile=profile, primary=primary, force=force)
 
 
 def rules(updates: MetadataUpdates, **how: Any) -> list[str]:
@@ -351,7 +352,9 @@ def test_an_element_that_should_not_be_there_can_be_removed() -> None:
     metadata.instances[FIRST]["DICOM"]["00010001"] = "x"
     metadata.instances[FIRST]["DICOMVRs"]["00010001"] = "LO"
 
-    told = violations(metadata, to_remove(first({"00010001": None})), profile="2026-06", primary=True, force=False)
+    told = violations(
+        metadata, targets_of(to_remove(first({"00010001": None}))), profile="2026-06", primary=True, force=False
+    )
     assert [(violation.rule, violation.force_lifts) for violation in told] == [("private", True)]
 
 
@@ -369,8 +372,8 @@ def test_a_real_instance_posted_back_breaks_nothing(path: Path) -> None:
     sent = {tag: element for tag, element in dataset.items() if not tag.startswith("0001")}
     metadata, updates = of_one_instance(dataset), updates_of(sent)
 
-    assert violations(metadata, updates, profile="2026-06", primary=True, force=False) == []
-    assert apply_updates(metadata, updates).instances == {}
+    assert violations(metadata, targets_of(updates), profile="2026-06", primary=True, force=False) == []
+    assert apply_updates(metadata, targets_of(updates)).instances == {}
 
 
 # --- What a violation says
@@ -541,8 +544,8 @@ def test_force_leaves_exactly_what_it_said_it_would(
     """With force, what had force_lifts is gone and the rest is there; only `private-vr` can come late."""
     metadata, updates = of_one_instance(edit[0]), updates_of(edit[1])
 
-    without = violations(metadata, updates, profile=profile, primary=primary, force=False)
-    with_force = violations(metadata, updates, profile=profile, primary=primary, force=True)
+    without = violations(metadata, targets_of(updates), profile=profile, primary=primary, force=False)
+    with_force = violations(metadata, targets_of(updates), profile=profile, primary=primary, force=True)
 
     assert [told for told in with_force if told.rule != "private-vr"] == [
         told for told in without if not told.force_lifts and told.rule != "private-vr"
@@ -556,7 +559,7 @@ def test_a_version_set_to_itself_breaks_nothing(edit: tuple[Dataset, MergePatch]
     dataset = edit[0]
     updates = updates_of({**dataset})
 
-    assert violations(of_one_instance(dataset), updates, profile="2026-06", primary=True, force=False) == []
+    assert violations(of_one_instance(dataset), targets_of(updates), profile="2026-06", primary=True, force=False) == []
 
 
 _KEYS = st.sampled_from(
@@ -595,5 +598,5 @@ def test_any_json_gets_an_answer(updatable: Any, removable: Any, force: bool) ->
         updates = parse_updates(blob(updatable), None if removable is None else blob(removable))
     except InvalidUpdate:
         return
-    for told in violations(image_set(), updates, profile="2024-07", primary=True, force=force):
+    for told in violations(image_set(), targets_of(updates), profile="2024-07", primary=True, force=force):
         assert told.rule in {constraint.rule for constraint in CONSTRAINTS}

@@ -12,6 +12,7 @@ from gateway.dicom.json_model import encode_json, to_json
 from gateway.metadata.apply import apply_to, apply_updates
 from gateway.metadata.diff import changes, same_element, summarise
 from gateway.metadata.image_set import Change, ImageSetMetadata, MetadataUpdates
+from gateway.metadata.targets import targets_of
 from tests.metadata.examples import (
     FIRST,
     SECOND,
@@ -34,7 +35,7 @@ from tests.metadata.examples import (
 def changes_by(updates: MetadataUpdates) -> list[Change]:
     """Return the changes that updates make to the example image set."""
     before = image_set()
-    applied = apply_updates(before, updates)
+    applied = apply_updates(before, targets_of(updates))
     return list(changes(before, apply_to(before, applied), applied.renamed))
 
 
@@ -197,7 +198,7 @@ def test_a_renamed_instance_is_a_change_of_its_uid() -> None:
 def test_a_renamed_instance_nobody_told_of_is_one_that_went_and_one_that_came() -> None:
     """Two versions alone do not say that it is the same instance."""
     before = image_set()
-    after = apply_to(before, apply_updates(before, to_set(first({"SOPInstanceUID": "1.9"}))))
+    after = apply_to(before, apply_updates(before, targets_of(to_set(first({"SOPInstanceUID": "1.9"})))))
 
     assert [(change.before, change.after) for change in changes(before, after)] == [
         ({"SOPInstanceUID": FIRST}, None),
@@ -239,7 +240,7 @@ def test_the_changes_are_exactly_the_attributes_that_an_edit_touched(edit: tuple
     """An attribute set to another value or removed is reported with both values, and no other one is."""
     before, patch = edit
     metadata = of_one_instance(before)
-    after = apply_to(metadata, apply_updates(metadata, updates_of(patch)))
+    after = apply_to(metadata, apply_updates(metadata, targets_of(updates_of(patch))))
 
     touched = {
         tag
@@ -259,9 +260,9 @@ def test_undoing_every_change_is_the_version_before(edit: tuple[Dataset, MergePa
     """What diff reports from N+1 to N is enough to make N out of N+1."""
     before, patch = edit
     metadata = of_one_instance(before)
-    after = apply_to(metadata, apply_updates(metadata, updates_of(patch)))
+    after = apply_to(metadata, apply_updates(metadata, targets_of(updates_of(patch))))
 
     undo: MergePatch = {str(change.tag): before.get(str(change.tag)) for change in changes(after, metadata)}
-    undone = apply_to(after, apply_updates(after, updates_of(undo)))
+    undone = apply_to(after, apply_updates(after, targets_of(updates_of(undo))))
 
     assert undone == metadata

@@ -30,6 +30,7 @@ from gateway.store.parts import (
     pack_manifest,
     pack_part,
     pack_parts,
+    read_head,
     sop_classes,
     unpack_head,
     unpack_index,
@@ -137,7 +138,9 @@ def test_no_byte_of_a_part_can_be_another_unnoticed(at: int) -> None:
 
 def test_a_head_is_packed_and_unpacked() -> None:
     """Patient, Study and Series come back as they were."""
-    assert unpack_head(pack_head(HEAD)) == HEAD
+    packed = pack_head(HEAD)
+
+    assert read_head(packed) == unpack_head(packed) == HEAD
 
 
 def test_long_manifest_takes_little_room() -> None:
