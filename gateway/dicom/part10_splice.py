@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from gateway.dicom.characters import DoesNotFit, character_set
 from gateway.dicom.dataset import Dataset, Element, Tag
 from gateway.dicom.encoding import Buffer, Encoding
+from gateway.dicom.part10_pattern import Pattern
 from gateway.dicom.part10_read import PREAMBLE_LENGTH, SPECIFIC_CHARACTER_SET
 from gateway.dicom.part10_rewrite import same
 from gateway.dicom.part10_top import Top, walk_top
@@ -21,6 +22,14 @@ from gateway.dicom.part10_write import Target, encoded_element, no_bulk
 from gateway.errors import InvalidPart10
 
 _CHARACTER_SET = int(SPECIFIC_CHARACTER_SET, 16)
+
+_NO_PREAMBLE = bytes(PREAMBLE_LENGTH)
+
+# How many patterns are remembered. The files of a series differ in the length of a UID or a number, if in anything.
+_PATTERNS = 8
+
+# What is written in a file's place from one byte to another.
+_Cut = tuple[int, int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,7 @@ class Splice:
         self._groups = {change.number & 0xFFFF0000 for change in self._changes}
         self._last = max([_CHARACTER_SET, *(change.number for change in self._changes)])
         self._encoded: dict[tuple[Encoding, bytes], list[bytes] | None] = {}
+        self._patterns: list[tuple[Pattern, list[_Cut]]] = []
 
     @property
     def possible(self) -> bool:
@@ -59,11 +69,18 @@ class Splice:
 
     def pieces(self, file: memoryview) -> list[Buffer] | None:
         """Return a file as pieces to send one after another, views of it but for what changes; None for no splice."""
+        for pattern, cuts in self._patterns:
+            if pattern.fits(file):
+                return _written(file, cuts)
         top = walk_top(file, self._last)
-        if top is None:
+        encoded = self._elements_in(top.encoding, top.elements.value(file, _CHARACTER_SET)) if top else None
+        found = self._cuts(top, encoded) if top and encoded is not None else None
+        if top is None or found is None:
             return None
-        encoded = self._elements_in(top.encoding, top.elements.value(file, _CHARACTER_SET))
-        return None if encoded is None else self._joined(file, top, encoded)
+        pattern = Pattern(file, top, {_CHARACTER_SET})
+        if pattern.possible:
+            self._patterns = [(pattern, found), *self._patterns[: _PATTERNS - 1]]
+        return _written(file, found)
 
     def _elements_in(self, encoding: Encoding, terms: bytes) -> list[bytes] | None:
         """Return the new elements in an encoding and a character set, b"" for one that goes; None if one does not fit.
@@ -82,10 +99,10 @@ class Splice:
                 self._encoded[key] = None
         return self._encoded[key]
 
-    def _joined(self, file: memoryview, top: Top, encoded: list[bytes]) -> list[Buffer] | None:
+    def _cuts(self, top: Top, encoded: list[bytes]) -> list[_Cut] | None:
+        """Return what is to be written in which bytes' place, ascending; None where the file has not what it should."""
         found = top.elements
-        pieces: list[Buffer] = [bytes(PREAMBLE_LENGTH)]
-        kept = PREAMBLE_LENGTH
+        made: list[_Cut] = []
         # The length of a group that changes is no longer right.
         cuts = [(group, False, b"") for group in self._groups if found.place(group) is not None]
         cuts += [(one.number, one.before, new) for one, new in zip(self._changes, encoded, strict=True)]
@@ -94,7 +111,16 @@ class Splice:
             there = at < len(found.numbers) and found.numbers[at] == number
             if there != before and number not in self._groups:
                 return None
-            cut = found.starts[at] if at < len(found.numbers) else top.end
-            pieces += [file[kept:cut], new] if cut > kept else [new]
-            kept = found.ends[at] if there else cut
-        return [*pieces, file[kept:]]
+            start = found.starts[at] if at < len(found.numbers) else top.end
+            made.append((start, found.ends[at] if there else start, new))
+        return made
+
+
+def _written(file: memoryview, cuts: list[_Cut]) -> list[Buffer]:
+    pieces: list[Buffer] = [_NO_PREAMBLE]
+    kept = PREAMBLE_LENGTH
+    for start, end, new in cuts:
+        pieces += [file[kept:start], new] if start > kept else [new]
+        kept = end
+    pieces.append(file[kept:])
+    return pieces

@@ -21,7 +21,7 @@ from gateway.dicom.encoding import (
 from gateway.dicom.part10_read import META_START, PREAMBLE_LENGTH, PREFIX, TRANSFER_SYNTAX_UID
 from gateway.dicom.part10_walk import MAX_DEPTH
 
-_TRANSFER_SYNTAX = int(TRANSFER_SYNTAX_UID, 16)
+TRANSFER_SYNTAX = int(TRANSFER_SYNTAX_UID, 16)
 _END_OF_META = 0x0002FFFF
 _PADDING = 0xFFFCFFFC
 
@@ -51,13 +51,14 @@ class Elements:
 
 @dataclass(frozen=True, slots=True)
 class Top:
-    """The elements of a file's dataset up to some tag. start, end: of these elements."""
+    """The elements of a file's dataset up to some tag, and those of group 0002. start, end: of the dataset's."""
 
     transfer_syntax_uid: str
     encoding: Encoding
     start: int
     end: int
     elements: Elements
+    meta: Elements
 
 
 def walk_top(file: memoryview, last: int) -> Top | None:
@@ -65,14 +66,14 @@ def walk_top(file: memoryview, last: int) -> Top | None:
     if bytes(file[PREAMBLE_LENGTH:META_START]) != PREFIX:
         return None
     meta = _elements(file, META_START, EXPLICIT_LITTLE, _END_OF_META)
-    if meta is None or meta.place(_TRANSFER_SYNTAX) is None:
+    if meta is None or meta.place(TRANSFER_SYNTAX) is None:
         return None
-    uid = meta.value(file, _TRANSFER_SYNTAX).decode("latin-1").rstrip("\0 ")
+    uid = meta.value(file, TRANSFER_SYNTAX).decode("latin-1").rstrip("\0 ")
     encoding, start = encoding_of(uid), meta.ends[-1]
     if encoding.big_endian or uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN or not _as_said(file, start, encoding):
         return None
     found = _elements(file, start, encoding, last)
-    return None if found is None else Top(uid, encoding, start, found.ends[-1] if found.ends else start, found)
+    return None if found is None else Top(uid, encoding, start, found.ends[-1] if found.ends else start, found, meta)
 
 
 def is_padding(file: memoryview, position: int, encoding: Encoding) -> bool:

@@ -8,6 +8,7 @@
     preconditions   ETags, If-Match
     problems        what went wrong, as RFC 9457 says it
     responses       DICOM JSON, multipart, 304, Warning: how an answer is written
+    streamed        ... and sent while it is made
 
     stow            POST /studies: storing, each with store_body, incoming
     stow_metadata   ... out of DICOM JSON or XML and bulk data, or on its way to edit

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.dicom.part10 import EXPLICIT_VR_LITTLE_ENDIAN
@@ -26,6 +26,7 @@ from gateway.dicomweb.media_types import FRAMES
 from gateway.dicomweb.negotiation import OCTETS, Choice, Offer, negotiate
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.responses import Part, Validators, multipart_response, not_modified, pieces
+from gateway.dicomweb.streamed import Streamed
 from gateway.dicomweb.wado_syntax import ANY, Makes, makes_all, makes_of
 from gateway.errors import NotAcceptable
 from gateway.pixels.frames import Frames, frame_numbers
@@ -69,7 +70,7 @@ async def _answer(request: Request[State], numbers: Sequence[int]) -> Response:
         sizes = [({"Content-Type": _content_type(choice, first)}, len(first.data))] if len(numbers) == 1 else None
         return await multipart_response(_parts(frames, numbers, choice, first), choice.name, headers, sizes)
     headers |= {"Content-Type": _content_type(choice, first), "Content-Length": str(len(first.data))}
-    return StreamingResponse(pieces([first.data]), 200, headers)
+    return Streamed(pieces([first.data]), 200, headers)
 
 
 def _validators(request: Request[State], pixels: StoredPixels, numbers: Sequence[int]) -> Validators:

@@ -21,7 +21,7 @@ from gateway.dicomweb.wado_metadata import dataset_of
 from gateway.errors import InvalidPart10, NotAcceptable, NotFound, TooLarge
 from gateway.metadata.image_set import ImageSetMetadata
 from gateway.pixels.frames import Frames
-from gateway.pixels.stored_frames import read_stored_frames
+from gateway.pixels.stored_frames import FramesReader
 from gateway.store.kept import Kept
 from gateway.store.protocol import Member, Store, StoredObject
 
@@ -55,11 +55,24 @@ class InstancePixels:
 # Frames of the files asked for last, without the rest of these. Each holds a pack mapped, hence the weight, at which
 # there are 64; a slide of a hundred thousand frames has 24 bytes for each.
 _KEPT = 16 * 1024 * 1024
-_STORED: WeakKeyDictionary[Store, Kept[str, Frames]] = WeakKeyDictionary()
+
+# A file of no more bytes is read on the event loop: to be described takes it less than a thread's hop.
+_READ_ON_LOOP = 1024 * 1024
 
 
 def _weight(frames: Frames) -> int:
     return _KEPT // 64 + 24 * frames.count
+
+
+class _Lately:
+    """What is kept of the files of one store. stored: their frames as they came, by the files' SHA-256."""
+
+    def __init__(self) -> None:
+        self.reader = FramesReader()
+        self.stored: Kept[str, Frames] = Kept(_KEPT, _weight)
+
+
+_LATELY: WeakKeyDictionary[Store, _Lately] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +93,22 @@ async def stored_pixels(located: Located) -> StoredPixels:
     objects = await store.objects(located.datastore_id, member.image_set_id, member.version, [uid])
     if uid not in objects:
         raise NotFound("instance", uid)
-    stored = objects[uid]
+    stored, lately = objects[uid], _lately(store)
 
     async def read() -> Frames:
-        return await computed(read_stored_frames, await store.read(stored.address))
+        data = await store.read(stored.address)
+        if len(data) > _READ_ON_LOOP:
+            return await computed(lately.reader.read, data)
+        with not_acceptable():
+            return lately.reader.read(data)
 
-    kept = _STORED.setdefault(store, Kept(_KEPT, _weight))
-    return StoredPixels(located, stored, await kept.get(stored.sha256, read))
+    return StoredPixels(located, stored, await lately.stored.get(stored.sha256, read))
+
+
+def _lately(store: Store) -> _Lately:
+    if store not in _LATELY:
+        _LATELY[store] = _Lately()
+    return _LATELY[store]
 
 
 async def opened(located: Located, member: Member, uid: str, metadata: ImageSetMetadata) -> InstancePixels:

@@ -11,7 +11,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any, TypeAlias, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from gateway.dicom.dataset import Dataset
 from gateway.dicom.encoding import Buffer, let_go
@@ -19,9 +19,9 @@ from gateway.dicom.json_model import encode_json, to_json
 from gateway.dicom.multipart import closing, part_head
 from gateway.dicom.xml_write import to_xml
 from gateway.dicomweb.negotiation import DICOM_JSON, DICOM_XML, JSON, MULTIPART, Offer
+from gateway.dicomweb.streamed import Chunk, Streamed
 from gateway.state import State
 
-Chunk: TypeAlias = bytes | memoryview
 # A part of a multipart body: its header fields and its bytes.
 Part: TypeAlias = tuple[Mapping[str, str], Sequence[Buffer]]
 
@@ -112,35 +112,49 @@ async def multipart_body(parts: AsyncIterator[Part], boundary: str) -> AsyncIter
     Small pieces are gathered, because each chunk that is sent costs as much as copying many of them.
     """
     gathered = _Gathered()
+    heads = _PartHeads(boundary)
     first = True
     async for headers, chunks in parts:
-        for chunk in (part_head(boundary, headers, first=first), *chunks):
-            for ready in gathered.add(chunk):
-                yield ready
+        gathered.add(part_head(boundary, headers, first=True) if first else heads.of(headers))
         first = False
-    for ready in gathered.add(closing(boundary)):
-        yield ready
+        for chunk in chunks:
+            if len(chunk) >= _CHUNK:
+                yield gathered.rest()
+                for piece in pieces([chunk]):
+                    yield piece
+            elif gathered.add(chunk):
+                yield gathered.rest()
+    gathered.add(closing(boundary))
     yield gathered.rest()
 
 
+class _PartHeads:
+    """What comes before the parts of one body but the first. There are few kinds of parts, each written once."""
+
+    def __init__(self, boundary: str) -> None:
+        self._boundary = boundary
+        self._written: dict[tuple[tuple[str, str], ...], bytes] = {}
+
+    def of(self, headers: Mapping[str, str]) -> bytes:
+        fields = tuple(headers.items())
+        if fields not in self._written:
+            self._written[fields] = part_head(self._boundary, headers, first=False)
+        return self._written[fields]
+
+
 class _Gathered:
-    """Pieces to be sent together."""
+    """Small pieces to be sent together."""
 
     def __init__(self) -> None:
         self._pieces: list[Buffer] = []
         self._size = 0
         self._sent = 0
 
-    def add(self, piece: Buffer) -> Iterator[Chunk]:
-        """Yield what is to be sent now. A large piece is not copied."""
-        if len(piece) >= _CHUNK:
-            yield self.rest()
-            yield from pieces([piece])
-            return
+    def add(self, piece: Buffer) -> bool:
+        """Take a piece; return whether it is time to send what there is."""
         self._pieces.append(piece)
         self._size += len(piece)
-        if self._size >= _CHUNK:
-            yield self.rest()
+        return self._size >= _CHUNK
 
     def rest(self) -> bytes:
         """Return what was gathered. What was read of a mapped file for it is let go of now and then."""
@@ -169,12 +183,12 @@ async def multipart_response(
     body = multipart_body(parts, boundary)
     headers = {**headers, "Content-Type": f'{MULTIPART}; type="{media_type}"; boundary={boundary}'}
     if sizes:
-        heads = sum(len(part_head(boundary, fields, first=False)) + size for fields, size in sizes)
-        length = heads - len("\r\n") + len(closing(boundary))
+        heads = _PartHeads(boundary)
+        length = sum(len(heads.of(fields)) + size for fields, size in sizes) - len("\r\n") + len(closing(boundary))
         if length <= _CHUNK:  # a stream would take two tasks more to send
             return Response(b"".join([chunk async for chunk in body]), 200, headers)
         headers["Content-Length"] = str(length)
-    return StreamingResponse(await begun(body), 200, headers)
+    return Streamed(await begun(body), 200, headers)
 
 
 async def begun(made: AsyncIterator[_Made]) -> AsyncIterator[_Made]:

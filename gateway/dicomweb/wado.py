@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.dicomweb.locate import Located, locate
@@ -17,6 +17,7 @@ from gateway.dicomweb.media_types import INSTANCE, INSTANCES
 from gateway.dicomweb.negotiation import DICOM, Choice, negotiate
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.responses import Part, multipart_response, not_modified, pieces, warn
+from gateway.dicomweb.streamed import Streamed
 from gateway.dicomweb.targets import root_url
 from gateway.dicomweb.wado_bulk import retrieve_all_bulk_data, retrieve_bulk_data
 from gateway.dicomweb.wado_instances import Writing
@@ -46,7 +47,7 @@ async def retrieve(request: Request[State]) -> Response:
         raise NotAcceptable(str(error)) from error
     headers = located.validators.headers | _part_headers(planned.syntaxes[file.sop_instance_uid])
     headers["Content-Length"] = str(sum(map(len, chunks)))
-    return StreamingResponse(pieces(chunks), 200, headers)
+    return Streamed(pieces(chunks), 200, headers)
 
 
 async def _plan(

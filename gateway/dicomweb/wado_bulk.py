@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from gateway.dicom.dataset import BulkData, Dataset
 from gateway.dicomweb.locate import Located, locate
@@ -14,7 +14,8 @@ from gateway.dicomweb.media_types import ALL_BULK_DATA, BULK_DATA
 from gateway.dicomweb.negotiation import OCTETS, negotiate
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.qido import bulk_uri_of
-from gateway.dicomweb.responses import Chunk, Part, Validators, begun, multipart_response, not_modified, pieces
+from gateway.dicomweb.responses import Part, Validators, begun, multipart_response, not_modified, pieces
+from gateway.dicomweb.streamed import Chunk, Streamed
 from gateway.dicomweb.targets import Target, root_url
 from gateway.dicomweb.wado_metadata import dataset_of
 from gateway.errors import NotFound
@@ -64,12 +65,12 @@ def _ranged(request: Request[State], data: memoryview, validators: Validators) -
     headers = {**validators.headers, "Accept-Ranges": "bytes", "Content-Type": OCTETS}
     asked = _range_asked(request.headers.get("range", ""), size)
     if asked is None or request.headers.get("if-range", validators.etag) != validators.etag:
-        return StreamingResponse(pieces([data]), 200, {**headers, "Content-Length": str(size)})
+        return Streamed(pieces([data]), 200, {**headers, "Content-Length": str(size)})
     start, end = asked
     if start >= end:
         return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{size}"})
     headers |= {"Content-Range": f"bytes {start}-{end - 1}/{size}", "Content-Length": str(end - start)}
-    return StreamingResponse(pieces([data[start:end]]), 206, headers)
+    return Streamed(pieces([data[start:end]]), 206, headers)
 
 
 def _range_asked(text: str, size: int) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeAlias
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from gateway.dicom.dataset import Dataset, Element
 from gateway.dicom.json_model import BulkUri
@@ -18,7 +18,8 @@ from gateway.dicomweb.metadata_json import WRITER, part_texts
 from gateway.dicomweb.negotiation import DICOM_XML, negotiate
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.qido import SPECIFIC_CHARACTER_SET, bulk_uri_of
-from gateway.dicomweb.responses import Chunk, Part, begun, multipart_response, not_modified
+from gateway.dicomweb.responses import Part, begun, multipart_response, not_modified
+from gateway.dicomweb.streamed import Chunk, Streamed
 from gateway.dicomweb.targets import Target, root_url, target_of
 from gateway.metadata.image_set import ImageSetMetadata
 from gateway.metadata.mapping import to_dataset
@@ -45,7 +46,7 @@ async def retrieve_metadata(request: Request[State]) -> Response:
     documents = _json_array(located, root)
     if offer.name == DICOM_XML:
         documents = _documents(located, root, _xml)
-    return StreamingResponse(await begun(documents), 200, {**headers, "Content-Type": offer.name})
+    return Streamed(await begun(documents), 200, {**headers, "Content-Type": offer.name})
 
 
 async def _json_array(located: Located, root: str) -> AsyncIterator[Chunk]:

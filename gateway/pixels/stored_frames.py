@@ -5,10 +5,13 @@ The file was read once, with all its checks, when it was stored. What is odd is 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from gateway.dicom.dataset import Tag
 from gateway.dicom.dictionary import PIXEL_DATA
 from gateway.dicom.encoding import LONG_LETTERS, SHORT_LETTERS, UNDEFINED_LENGTH, Buffer, implicit_vr
 from gateway.dicom.part10 import Part10, PixelData, Span
+from gateway.dicom.part10_pattern import Pattern
 from gateway.dicom.part10_read import Context, Decoder
 from gateway.dicom.part10_top import Top, is_padding, walk_top
 from gateway.dicom.part10_values import DEFAULT_CHARACTERS
@@ -21,26 +24,54 @@ _BEFORE_PIXELS = 0x7FE00007
 _DELIMITER = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
 
 # What describes pixels, and the offset tables: PS3.3 C.7.6.3.
-_GROUPS = ("0028", "7FE0")
+_GROUPS = (0x0028, 0x7FE0)
 _INLINE_LIMIT = 4096
 
+# How many files are remembered by how they are laid out.
+_PATTERNS = 8
 
-def read_stored_frames(data: Buffer) -> Frames:
-    """Return the frames of a PS3.10 file; its dataset has of the attributes those that say how to read pixels.
 
-    Raises as `read_frames` does.
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read of a file: it holds for all that fit the pattern."""
+
+    pattern: Pattern
+    top: Top
+    part10: Part10
+
+
+class FramesReader:
+    """Reads stored files, and remembers how those lately read are laid out: one of the same series is read at a look.
+
+    For any thread, several at a time too.
     """
-    view = memoryview(data)
-    top = walk_top(view, _BEFORE_PIXELS)
-    pixels = _pixel_data(view, top) if top else None
-    if top is None or pixels is None:
-        return read_frames(data)
-    decoder = Decoder(view, _INLINE_LIMIT, in_file=True)
-    try:
-        dataset = decoder.dataset(_raws(view, top), Context(top.encoding, DEFAULT_CHARACTERS))
-    except InvalidPart10:
-        return read_frames(data)
-    return Frames(data, Part10(dataset, top.transfer_syntax_uid, decoder.bulk, (pixels,)))
+
+    def __init__(self) -> None:
+        self._lately: tuple[_Read, ...] = ()
+
+    def read(self, data: Buffer) -> Frames:
+        """Return the frames of a PS3.10 file; its dataset has of the attributes those that say how to read pixels.
+
+        Raises as `read_frames` does.
+        """
+        view = memoryview(data)
+        for known in self._lately:
+            if known.pattern.fits(view) and (pixels := _pixel_data(view, known.top)):
+                return Frames(data, replace(known.part10, pixel_data=(pixels,)))
+        top = walk_top(view, _BEFORE_PIXELS)
+        pixels = _pixel_data(view, top) if top else None
+        if top is None or pixels is None:
+            return read_frames(data)
+        decoder = Decoder(view, _INLINE_LIMIT, in_file=True)
+        try:
+            dataset = decoder.dataset(_raws(view, top), Context(top.encoding, DEFAULT_CHARACTERS))
+        except InvalidPart10:
+            return read_frames(data)
+        part10 = Part10(dataset, top.transfer_syntax_uid, decoder.bulk, (pixels,))
+        pattern = Pattern(view, top, {number for number in top.elements.numbers if number >> 16 in _GROUPS})
+        if pattern.possible:
+            self._lately = (_Read(pattern, top, replace(part10, pixel_data=())), *self._lately[: _PATTERNS - 1])
+        return Frames(data, part10)
 
 
 def _raws(view: memoryview, top: Top) -> list[Raw]:
@@ -48,8 +79,8 @@ def _raws(view: memoryview, top: Top) -> list[Raw]:
     raws: list[Raw] = []
     found = top.elements
     for number, start, value, end in zip(found.numbers, found.starts, found.values, found.ends, strict=True):
-        tag = f"{number:08X}"
-        if tag.startswith(_GROUPS):
+        if number >> 16 in _GROUPS:
+            tag = f"{number:08X}"
             vr = _vr(view, tag, start, top)
             if vr is not None and vr != "SQ":
                 raws.append((tag, vr, start, value, end, end, None))

@@ -35,11 +35,16 @@ class Digested:
     transfer_syntax_uid: str
 
 
-def digested(found: StoredFiles) -> dict[int, list[Digested]]:
-    """Return the instances of a version's parts that were read, by the parts' numbers. Raises StorageFailed."""
+def digested(found: StoredFiles) -> dict[int, dict[str, Digested]]:
+    """Return the instances of a version's parts that were read, by the parts' numbers and their SOP Instance UIDs.
+
+    Raises StorageFailed.
+    """
     manifest = found.version.manifest
     return {
-        manifest[slot].number: [_digested(placed, found.objects) for placed in unpack_part(part)]
+        manifest[slot].number: {
+            placed.sop_instance_uid: _digested(placed, found.objects) for placed in unpack_part(part)
+        }
         for slot, part in found.version.parts.items()
     }
 

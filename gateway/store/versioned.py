@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 
 from gateway.dicom.matching import Query, QueryLevel
 from gateway.errors import GatewayError, Gone, InvalidUpdate, NotFound
-from gateway.metadata.image_set import ImageSetMetadata, InstanceMetadata, Profile
+from gateway.metadata.image_set import Head, ImageSetMetadata, InstanceMetadata, Profile
 from gateway.store.blobs import Address, Blobs, Pack
 from gateway.store.blobs_folder import BlobsFolder, sync_folder
 from gateway.store.copying import Copier, record_failure
@@ -44,6 +44,7 @@ from gateway.store.protocol import (
     ImageSetSearch,
     ImageSetSummary,
     ImageSetVersion,
+    InstanceFile,
     Job,
     Page,
     Provenance,
@@ -129,7 +130,7 @@ class VersionedStore:
         self._new_id = new_id
         self._released = released
         self._frames = FrameKeeper(log, blobs)
-        self._digests: Kept[tuple[str, int], list[Digested]] = Kept(KEPT_DIGESTS, len)
+        self._digests: Kept[tuple[str, int], dict[str, Digested]] = Kept(KEPT_DIGESTS, len)
         self._documents: Kept[tuple[str, str, int], bytes] = Kept(KEPT_DOCUMENTS, len)
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -301,7 +302,11 @@ class VersionedStore:
         version: int | None = None,
         instances: Collection[str] | None = None,
     ) -> dict[str, StoredObject]:
-        return await self._log.objects(datastore_id, image_set_id, version, instances)
+        if instances is None:
+            return await self._log.objects(datastore_id, image_set_id, version, None)
+        # Who asks for one asks for the next, and the log is asked for a part at a time.
+        stored = await self._read(datastore_id, image_set_id, version, ())
+        return {one.sop_instance_uid: one.stored for one in await self._digested(stored, instances)}
 
     async def files(
         self,
@@ -313,11 +318,11 @@ class VersionedStore:
         stored = await self._read(datastore_id, image_set_id, version, ())
         head = unpack_head(stored.head)
         found = await self._digested(stored, instances)
-        files = await asyncio.to_thread(instance_files, found, [head])
+        files = await _files(found, [head])
         if any(file.received is None for file in files):
             older = await self._log.heads(datastore_id, image_set_id, OLDER_HEADS)
             heads = [head, *(unpack_head(packed) for packed in older if packed != stored.head)]
-            files = await asyncio.to_thread(instance_files, found, heads)
+            files = await _files(found, heads)
         return ImageSetFiles(head, files)
 
     async def _digested(self, stored: StoredVersion, instances: Collection[str] | None) -> list[Digested]:
@@ -325,19 +330,18 @@ class VersionedStore:
         at = stored.properties
         numbers = [part.number for part in stored.manifest if part.number]
         found = {number: digests for number in numbers if (digests := self._digests.peek((at.image_set_id, number)))}
-        kept = {one.sop_instance_uid for digests in found.values() for one in digests}
-        if len(found) < len(numbers) and (instances is None or not kept.issuperset(instances)):
+        if len(found) < len(numbers) and not _has_all(found.values(), instances):
             read = await self._log.files(at.datastore_id, at.image_set_id, at.version, instances)
             new = await asyncio.to_thread(digested, read)
             for number, digests in new.items():
                 self._digests.put((at.image_set_id, number), digests)
             found |= new
-        return [
-            one
-            for number in numbers
-            for one in found.get(number, ())
-            if instances is None or one.sop_instance_uid in instances
-        ]
+        parts = [found[number] for number in numbers if number in found]
+        if instances is None:
+            return [one for part in parts for one in part.values()]
+        wanted = frozenset(instances)
+        some = [part for part in parts if not wanted.isdisjoint(part)]
+        return [one for part in some for uid, one in part.items() if uid in wanted]
 
     async def bulk_data(self, datastore_id: str, image_set_id: str, uri: str) -> Address:
         return await self._log.bulk_data(datastore_id, image_set_id, uri)
@@ -453,3 +457,13 @@ class VersionedStore:
             await self._blobs.close()
         finally:
             self._released()
+
+
+def _has_all(parts: Collection[Mapping[str, Digested]], instances: Collection[str] | None) -> bool:
+    return instances is not None and all(any(uid in part for part in parts) for uid in instances)
+
+
+async def _files(found: Sequence[Digested], heads: Sequence[Head]) -> list[InstanceFile]:
+    if len(found) > INSTANCES_ON_LOOP:
+        return await asyncio.to_thread(instance_files, found, heads)
+    return instance_files(found, heads)

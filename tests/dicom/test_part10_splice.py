@@ -84,6 +84,21 @@ def test_what_is_no_file_is_no_splice(broken: bytes) -> None:
     assert Splice({"00100010": Element("PN", ("x",))}, {"00100010": NAME}).pieces(memoryview(broken)) is None
 
 
+def test_files_of_a_series_are_each_spliced_as_its_own_layout_asks() -> None:
+    """More layouts than are remembered, in turn and again: each is what rewriting writes."""
+    files = [
+        instance(instance_number=number, AccessionNumber="1" * length) for length in range(16) for number in (1, 2)
+    ]
+    files += [instance(instance_number=1, StudyDescription=None), *files]
+    before = shared(read_part10(files[0]).dataset)
+    splice = Splice(before, changed(before, CHANGES["name"]))
+
+    for data in files:
+        pieces = splice.pieces(memoryview(data))
+        assert pieces is not None
+        assert b"".join(pieces) == rewritten(data, CHANGES["name"])
+
+
 def test_what_is_encoded_once_is_not_mixed_up() -> None:
     """One splice writes files of two encodings and two character sets, each as its own."""
     files = [instance(), ODD["implicit"].read_bytes(), instance(SpecificCharacterSet="ISO_IR 192"), instance()]

@@ -12,7 +12,7 @@ from PIL import Image
 from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.uid import JPEGBaseline8Bit, VLWholeSlideMicroscopyImageStorage
 
-from gateway.dicomweb import instance_pixels
+from gateway.pixels.stored_frames import FramesReader
 from tests.dicomweb.pixels import opened, path_of
 from tests.dicomweb.wire import parts, stored, values
 from tests.samples import instance
@@ -67,8 +67,8 @@ async def test_a_tile_costs_the_same_wherever_it_is(
     file = slide(frames, table)
     await stored(client, file)
     path = path_of(pydicom.dcmread(io.BytesIO(file), stop_before_pixels=True))
-    read, times = instance_pixels.read_stored_frames, []
-    monkeypatch.setattr(instance_pixels, "read_stored_frames", lambda data: times.append(len(data)) or read(data))
+    read, times = FramesReader.read, []
+    monkeypatch.setattr(FramesReader, "read", lambda reader, data: times.append(len(data)) or read(reader, data))
     numbers = [1, TILES, *random.Random(2).sample(range(1, TILES + 1), 20)]
 
     found = [parts(await client.get(f"{path}/frames/{number}"))[0] for number in numbers]
