@@ -7,12 +7,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import ParamSpec, TypeVar
+from dataclasses import dataclass
+from typing import ParamSpec, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
-from gateway.dicom.dataset import BulkData, Dataset
-from gateway.dicom.part10 import Span, read_part10
+from gateway.dicom.dataset import BulkData
 from gateway.dicomweb.locate import Located
 from gateway.dicomweb.targets import whole_number
 from gateway.dicomweb.wado_bulk import bulk_uris
@@ -21,6 +20,7 @@ from gateway.dicomweb.wado_metadata import dataset_of
 from gateway.errors import InvalidPart10, NotAcceptable, NotFound, TooLarge
 from gateway.metadata.image_set import ImageSetMetadata
 from gateway.pixels.frames import Frames
+from gateway.pixels.picture_dataset import memory_of, picture_dataset
 from gateway.pixels.stored_frames import FramesReader
 from gateway.store.kept import Kept
 from gateway.store.protocol import Member, Store, StoredObject
@@ -32,28 +32,8 @@ _Made = TypeVar("_Made")
 _THREADS = ThreadPoolExecutor(os.cpu_count() or 1, "pixels")
 
 
-@dataclass(frozen=True, slots=True)
-class InstancePixels:
-    """An instance in one version, and the file it came as."""
-
-    located: Located
-    member: Member
-    uid: str
-    metadata: ImageSetMetadata
-    stored: StoredObject
-
-    async def as_edited(self) -> Frames:
-        """Return the same frames under the attributes as they are now. Raises NotAcceptable."""
-        read_bulk = bulk_reader(self.located.store, self.located.datastore_id, self.member.image_set_id)
-        dataset = dataset_of(self.metadata, self.uid)
-        return await computed(_edited_frames, await self._file(), dataset, read_bulk)
-
-    async def _file(self) -> memoryview:
-        return await self.located.store.read(self.stored.address)
-
-
-# Frames of the files asked for last, without the rest of these. Each holds a pack mapped, hence the weight, at which
-# there are 64; a slide of a hundred thousand frames has 24 bytes for each.
+# Bytes kept of the files asked for last: what describes their pixels, and where the frames are. Each holds a pack
+# mapped, hence the weight, at which there are 64; a slide of a hundred thousand frames has 24 bytes for each.
 _KEPT = 16 * 1024 * 1024
 
 # A file of no more bytes is read on the event loop: to be described takes it less than a thread's hop.
@@ -61,15 +41,24 @@ _READ_ON_LOOP = 1024 * 1024
 
 
 def _weight(frames: Frames) -> int:
-    return _KEPT // 64 + 24 * frames.count
+    made = sum(len(value) for value in frames.bulk.values() if isinstance(value, bytes))
+    return _KEPT // 64 + 24 * frames.count + memory_of(frames.dataset) + made
+
+
+# An instance in a version, which never changes: data store, image set, its version, SOP Instance UID.
+Version: TypeAlias = tuple[str, str, int, str]
 
 
 class _Lately:
-    """What is kept of the files of one store. stored: their frames as they came, by the files' SHA-256."""
+    """What is kept of the files of one store. stored: their frames as they came, by the files' SHA-256.
+
+    edited: the same frames under the attributes that an instance has in a version.
+    """
 
     def __init__(self) -> None:
         self.reader = FramesReader()
         self.stored: Kept[str, Frames] = Kept(_KEPT, _weight)
+        self.edited: Kept[Version, Frames] = Kept(_KEPT, _weight)
 
 
 _LATELY: WeakKeyDictionary[Store, _Lately] = WeakKeyDictionary()
@@ -89,11 +78,21 @@ async def stored_pixels(located: Located) -> StoredPixels:
 
     Raises NotFound, NotAcceptable for an instance without readable pixels.
     """
-    store, uid, [member] = located.store, located.target.instance, located.members
-    objects = await store.objects(located.datastore_id, member.image_set_id, member.version, [uid])
+    uid, [member] = located.target.instance, located.members
+    stored = await _stored(located, member, uid)
+    return StoredPixels(located, stored, await _frames_of(located.store, stored))
+
+
+async def _stored(located: Located, member: Member, uid: str) -> StoredObject:
+    objects = await located.store.objects(located.datastore_id, member.image_set_id, member.version, [uid])
     if uid not in objects:
         raise NotFound("instance", uid)
-    stored, lately = objects[uid], _lately(store)
+    return objects[uid]
+
+
+async def _frames_of(store: Store, stored: StoredObject) -> Frames:
+    """Return the frames of a file as they came. Raises NotAcceptable where there are none that can be read."""
+    lately = _lately(store)
 
     async def read() -> Frames:
         data = await store.read(stored.address)
@@ -102,7 +101,7 @@ async def stored_pixels(located: Located) -> StoredPixels:
         with not_acceptable():
             return lately.reader.read(data)
 
-    return StoredPixels(located, stored, await lately.stored.get(stored.sha256, read))
+    return await lately.stored.get(stored.sha256, read)
 
 
 def _lately(store: Store) -> _Lately:
@@ -111,16 +110,38 @@ def _lately(store: Store) -> _Lately:
     return _LATELY[store]
 
 
-async def opened(located: Located, member: Member, uid: str, metadata: ImageSetMetadata) -> InstancePixels:
-    """Return the pixels of an instance of an image set."""
-    objects = await located.store.objects(located.datastore_id, member.image_set_id, member.version, [uid])
-    return InstancePixels(located, member, uid, metadata, objects[uid])
+async def edited_frames(located: Located, member: Member, uid: str, metadata: ImageSetMetadata | None = None) -> Frames:
+    """Return the frames of an instance under its attributes as they are in a version, those that pictures need.
+
+    metadata: of the image set in that version, where they are at hand. Raises NotFound, NotAcceptable for an instance
+    without readable pixels.
+    """
+    lately = _lately(located.store)
+
+    async def read() -> Frames:
+        of_instance = metadata or await located.metadata(member)
+        stored = await _stored(located, member, uid)
+        read_bulk = bulk_reader(located.store, located.datastore_id, member.image_set_id)
+        return await computed(_edited, await _frames_of(located.store, stored), of_instance, uid, read_bulk)
+
+    return await lately.edited.get(_version_of(located, member, uid), read)
 
 
-async def instance_pixels(located: Located) -> InstancePixels:
-    """Return the pixels of the instance that was located. Raises NotFound."""
-    [member] = located.members
-    return await opened(located, member, located.target.instance, await located.metadata(member))
+def edited_frames_kept(located: Located, member: Member, uid: str) -> bool:
+    """Whether `edited_frames` has nothing to read."""
+    return _lately(located.store).edited.peek(_version_of(located, member, uid)) is not None
+
+
+def _version_of(located: Located, member: Member, uid: str) -> Version:
+    return located.datastore_id, member.image_set_id, member.version, uid
+
+
+def _edited(
+    stored: Frames, metadata: ImageSetMetadata, uid: str, read_bulk: Callable[[BulkData], memoryview]
+) -> Frames:
+    dataset = picture_dataset(dataset_of(metadata, uid))
+    missing = set(bulk_uris(dataset)) - stored.bulk.keys()
+    return stored.described_by(dataset, {uri: bytes(read_bulk(BulkData(uri, 0))) for uri in missing})
 
 
 async def computed(function: Callable[_P, _Made], *args: _P.args, **kwargs: _P.kwargs) -> _Made:
@@ -147,13 +168,6 @@ def not_acceptable() -> Iterator[None]:
         if error.kind == "Pixel Data":
             raise NotAcceptable("the instance has no pixel data") from error
         raise
-
-
-def _edited_frames(data: memoryview, dataset: Dataset, read_bulk: Callable[[BulkData], memoryview]) -> Frames:
-    part10 = read_part10(data)
-    missing = set(bulk_uris(dataset)) - set(part10.bulk)
-    added: dict[str, Span | bytes] = {uri: bytes(read_bulk(BulkData(uri, 0))) for uri in missing}
-    return Frames(data, replace(part10, dataset=dataset, bulk=part10.bulk | added))
 
 
 def frame_list(text: str) -> list[int]:

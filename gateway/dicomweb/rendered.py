@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.dicomweb.instance_pixels import check_numbers, computed, frame_list, opened
+from gateway.dicomweb.instance_pixels import check_numbers, computed, edited_frames, edited_frames_kept, frame_list
 from gateway.dicomweb.locate import Located, locate
 from gateway.dicomweb.media_types import RENDERED, RENDERED_PARTS, THUMBNAIL
 from gateway.dicomweb.negotiation import Offer, negotiate
@@ -34,11 +34,14 @@ _REPRESENTATIVE_FRAME = "00286010"
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """An image there is a picture of. number: the frame of the path, None without one."""
+    """An image there is a picture of. number: the frame of the path, None without one.
+
+    metadata: None where what a picture needs of them is kept.
+    """
 
     member: Member
     uid: str
-    metadata: ImageSetMetadata
+    metadata: ImageSetMetadata | None
     number: int | None
 
 
@@ -66,8 +69,7 @@ async def rendered(request: Request[State]) -> Response:
     located = await locate(request)
     images = await _images(located, _frame_numbers(request))
     if len(images) > 1 and located.target.instance:  # before the first part is on its way
-        first = await opened(located, images[0].member, images[0].uid, images[0].metadata)
-        check_numbers(await first.as_edited(), [image.number or 1 for image in images])
+        check_numbers(await _frames(located, images[0]), [image.number or 1 for image in images])
     offers = RENDERED if len(images) == 1 else RENDERED_PARTS
     return await _answer(request, located, images, parse_rendering, offers, animated=True)
 
@@ -114,12 +116,16 @@ async def _parts(
 
 
 async def _picture(located: Located, image: _Image, rendering: Rendering, *, animated: bool) -> bytes:
-    frames = await (await opened(located, image.member, image.uid, image.metadata)).as_edited()
+    frames = await _frames(located, image)
     if image.number is None and animated and rendering.media_type == "image/gif" and frames.count > 1:
         return await computed(render_animation, frames, rendering)
     wanted = _representative(frames) if image.number is None else image.number
     check_numbers(frames, [wanted])
     return await computed(render_frame, frames, wanted, rendering)
+
+
+async def _frames(located: Located, image: _Image) -> Frames:
+    return await edited_frames(located, image.member, image.uid, image.metadata)
 
 
 def _frame_numbers(request: Request[State]) -> list[int]:
@@ -141,6 +147,9 @@ async def _images(located: Located, numbers: Sequence[int], most: int | None = N
     chosen: Sequence[int | None] = numbers or (None,)
     found: list[_Image] = []
     for member in located.members:
+        if located.target.instance and edited_frames_kept(located, member, located.target.instance):
+            found += [_Image(member, located.target.instance, None, number) for number in chosen]
+            continue
         metadata = await located.metadata(member)
         with_pixels = [uid for uid, instance in metadata.instances.items() if "Rows" in instance["DICOM"]]
         found += [_Image(member, uid, metadata, number) for uid in with_pixels for number in chosen]

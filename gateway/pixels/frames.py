@@ -7,6 +7,7 @@ table, by the rule that every frame has at least one, or by what a codestream be
 from __future__ import annotations
 
 from array import array
+from collections.abc import Mapping
 from functools import cached_property
 from struct import Struct
 
@@ -53,6 +54,22 @@ class Frames:
         self._bulk = part10.bulk
         self._pixel_data: PixelData = part10.pixel_data[-1]
         self.description: PixelDescription = pixel_description(self.dataset, self._pixel_data.tag)
+
+    def described_by(self, dataset: Dataset, bulk: dict[str, Span | bytes]) -> Frames:
+        """Return the same frames under other attributes. bulk: what those have of binary values beyond the file's.
+
+        What was found out of the value, where its fragments lie, is not found out again. Raises as `read_frames` does.
+        """
+        part10 = Part10(dataset, self.transfer_syntax.uid, self._bulk | bulk, (self._pixel_data,))
+        frames = Frames(self._data, part10)
+        if self.encapsulated:
+            frames.__dict__["_items"] = self._items
+        return frames
+
+    @property
+    def bulk(self) -> Mapping[str, Span | bytes]:
+        """The binary values at hand, by their uris."""
+        return self._bulk
 
     @property
     def tag(self) -> Tag:

@@ -16,12 +16,12 @@ from gateway.pixels.rendering import VoiFunction, Window
 
 _Step: TypeAlias = Callable[[Array], Array]
 
-_SHARED_GROUPS, _FRAME_GROUPS = "52009229", "52009230"
+SHARED_GROUPS, FRAME_GROUPS = "52009229", "52009230"
 # Pixel Value Transformation and Frame VOI LUT, the macros of functional groups that matter here.
-_MACROS = ("00289145", "00289132")
+MACROS = ("00289145", "00289132")
 
-_RESCALE_INTERCEPT, _RESCALE_SLOPE, _MODALITY_LUTS = "00281052", "00281053", "00283000"
-_WINDOW_CENTER, _WINDOW_WIDTH, _VOI_FUNCTION, _VOI_LUTS = "00281050", "00281051", "00281056", "00283010"
+_RESCALE_INTERCEPT, _RESCALE_SLOPE, MODALITY_LUTS = "00281052", "00281053", "00283000"
+_WINDOW_CENTER, _WINDOW_WIDTH, _VOI_FUNCTION, VOI_LUTS = "00281050", "00281051", "00281056", "00283010"
 _LUT_DESCRIPTOR, _LUT_DATA = "00283002", "00283006"
 _PADDING, _PADDING_LIMIT = "00280120", "00280121"
 
@@ -51,9 +51,9 @@ def grayscale(pixels: Array, frames: Frames, number: int, window: Window | None)
 def frame_dataset(dataset: Dataset, number: int) -> Dataset:
     """Return the dataset with what its functional groups say of one frame at its top level (PS3.3 C.7.6.16)."""
     merged = dict(dataset)
-    for tag, index in ((_SHARED_GROUPS, 0), (_FRAME_GROUPS, number - 1)):
+    for tag, index in ((SHARED_GROUPS, 0), (FRAME_GROUPS, number - 1)):
         groups = dataset[tag].items[index : index + 1] if tag in dataset else ()
-        for macro in (item[name] for item in groups for name in _MACROS if name in item):
+        for macro in (item[name] for item in groups for name in MACROS if name in item):
             merged |= macro.items[0] if macro.items else {}
     return merged
 
@@ -76,7 +76,7 @@ def _byte(unit: Array) -> Array:
 
 
 def _modality(frames: Frames, dataset: Dataset) -> _Step:
-    if (luts := dataset.get(_MODALITY_LUTS)) and luts.items:
+    if (luts := dataset.get(MODALITY_LUTS)) and luts.items:
         table = lookup_table(frames, luts.items[0], _LUT_DESCRIPTOR, _LUT_DATA)
         return lambda values: table.of(values).astype("f8")
     slope, intercept = _first(dataset, _RESCALE_SLOPE), _first(dataset, _RESCALE_INTERCEPT)
@@ -102,7 +102,7 @@ def _voi(frames: Frames, dataset: Dataset, window: Window | None) -> _Step | Non
     window = window or _own_window(dataset)
     if window:
         return _windowed(window)
-    if (luts := dataset.get(_VOI_LUTS)) and luts.items:
+    if (luts := dataset.get(VOI_LUTS)) and luts.items:
         table = lookup_table(frames, luts.items[0], _LUT_DESCRIPTOR, _LUT_DATA)
         return lambda values: table.of(values) / ((1 << table.bits) - 1)
     return None

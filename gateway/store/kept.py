@@ -54,9 +54,11 @@ class Kept(Generic[Key, Value]):
         return found[0]
 
     def put(self, key: Key, value: Value) -> None:
-        """Keep a value in the place of what was kept."""
+        """Keep a value in the place of what was kept; not one that weighs more than all may."""
         self.forget(key)
         weight = self._weigh(value)
+        if weight > self._most:
+            return
         self._values[key] = value, weight
         self._weight += weight
         while self._weight > self._most:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from typing import Any
 
 import httpx
 import pydicom
@@ -12,9 +13,13 @@ from PIL import Image
 from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.uid import JPEGBaseline8Bit, VLWholeSlideMicroscopyImageStorage
 
+from gateway.dicom.part10 import Buffer
+from gateway.metadata.image_set import ImageSetMetadata
+from gateway.pixels.frames import Frames
 from gateway.pixels.stored_frames import FramesReader
+from gateway.store.protocol import Store
 from tests.dicomweb.pixels import opened, path_of
-from tests.dicomweb.wire import parts, stored, values
+from tests.dicomweb.wire import parts, patched, stored, values
 from tests.samples import instance
 
 COLUMNS, ROWS, TILE = 40, 30, 64
@@ -83,6 +88,39 @@ async def test_a_tile_costs_the_same_wherever_it_is(
 def padded(frame: bytes) -> bytes:
     """Return a frame as a fragment holds it, of even length."""
     return frame + b"\0" * (len(frame) % 2)
+
+
+async def test_a_rendered_tile_reads_nothing_that_was_read_for_another(
+    client: httpx.AsyncClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """W7, W8: of twenty tiles the first reads the file and the metadata; after an edit the metadata are read once."""
+    file = slide(tiles(), "none")
+    await stored(client, file)
+    path = path_of(pydicom.dcmread(io.BytesIO(file), stop_before_pixels=True))
+    read, metadata, files, documents = FramesReader.read, store.metadata, list[int](), list[str]()
+
+    def reading(reader: FramesReader, data: Buffer) -> Frames:
+        files.append(len(data))
+        return read(reader, data)
+
+    async def of(datastore_id: str, image_set_id: str, *which: Any) -> ImageSetMetadata:
+        documents.append(image_set_id)
+        return await metadata(datastore_id, image_set_id, *which)
+
+    monkeypatch.setattr(FramesReader, "read", reading)
+    monkeypatch.setattr(store, "metadata", of)
+    numbers = random.Random(3).sample(range(1, TILES + 1), 20)
+
+    before = [(await client.get(f"{path}/frames/{number}/rendered")).content for number in numbers]
+    assert (len(files), len(documents), len(set(before))) == (1, 1, 20)
+
+    await patched(client, path, {"00200013": {"vr": "IS", "Value": ["77"]}})
+    documents.clear()
+    after = [(await client.get(f"{path}/frames/{number}/rendered")).content for number in numbers]
+    labelled = (await client.get(f"{path}/frames/1/rendered?annotation=technique")).content
+    plain = (await client.get(f"{path}/frames/1/rendered")).content
+    assert (len(files), len(documents)) == (1, 1)
+    assert after == before and labelled != plain
 
 
 async def test_a_slide_is_found_described_and_shown(client: httpx.AsyncClient) -> None:

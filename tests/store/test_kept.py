@@ -83,7 +83,7 @@ def test_least_lately_used_goes_first() -> None:
 
 
 def test_values_have_weight() -> None:
-    """Room is what values weigh together; one that weighs more than all room is not kept."""
+    """Room is what values weigh together; one that weighs more than all room is not kept, and takes none's place."""
     kept: Kept[str, str] = Kept(5, len)
 
     kept.put("a", "12")
@@ -91,7 +91,10 @@ def test_values_have_weight() -> None:
     assert (kept.peek("a"), kept.peek("b")) == ("12", "123")
 
     kept.put("c", "1234567")
-    assert [kept.peek(key) for key in "abc"] == [None, None, None]
+    assert [kept.peek(key) for key in "abc"] == ["12", "123", None]
+
+    kept.put("c", "1234")
+    assert [kept.peek(key) for key in "abc"] == [None, None, "1234"]
 
 
 async def test_read_that_fails_keeps_nothing() -> None:
