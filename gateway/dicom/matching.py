@@ -47,6 +47,7 @@ class Query:
     include: paths of `includefield`, beyond those always returned; include_all: `includefield=all`.
     limit None: as many as the server gives. warnings: texts for Warning 299, on what was ignored.
     wanted: the attributes somebody will look at, None for all; a store need not return others.
+    summaries: of a search for studies, whether what is always returned will do.
     """
 
     level: QueryLevel
@@ -58,6 +59,7 @@ class Query:
     warnings: tuple[str, ...] = ()
     wanted: frozenset[Tag] | None = None
     order: Order = "StudyDate"
+    summaries: bool = False
 
 
 # PS3.5 Table 6.2-1. A "-" in DT may begin an offset from UTC, which lies between -1200 and +1400.

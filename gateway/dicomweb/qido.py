@@ -21,6 +21,7 @@ from gateway.dicomweb.problems import Handler, endpoint
 from gateway.dicomweb.responses import Part, dicom_json, multipart_response, warn
 from gateway.dicomweb.search_rules import with_its_fields, within_its_limits
 from gateway.dicomweb.targets import Target, datastore_of, root_url, target_of
+from gateway.metadata.study_summary import StudySummary, summary_json
 from gateway.state import State
 from gateway.store.protocol import Match
 
@@ -55,6 +56,10 @@ _DESCRIBED: dict[QueryLevel, tuple[QueryLevel, ...]] = {
 Selection = dict[Tag, "Selection | None"]
 
 
+# What is always said of a study, as paths.
+_OF_STUDIES = frozenset((one.tag,) for one in RETURNED["Study"])
+
+
 def search_for(level: QueryLevel, path: str) -> Handler:
     """Return the endpoint of one search transaction: Studies, Series or Instances, at a path below a root."""
 
@@ -66,12 +71,15 @@ def search_for(level: QueryLevel, path: str) -> Handler:
         most = MAX_WHOLE_INSTANCES if query.include_all and level == "Instance" else MAX_RESULTS
         query = replace(query, limit=most if query.limit is None else min(query.limit, most))
         selection = selection_of(query, target)
-        query = replace(query, wanted=None if query.include_all else frozenset(selection))
+        wanted = None if query.include_all else frozenset(selection)
+        query = replace(query, wanted=wanted, summaries=_summarised(query, offer))
         page = await request.state["store"].search(await datastore_of(request), query)
         warnings = list(query.warnings)
         if page.remaining > 0:
             warnings.append(f"There are {page.remaining} additional results that can be requested")
         root = root_url(request)
+        if page.summaries:
+            return warn(_summaries(page.summaries, root, offer), root, warnings)
         if not page.matches:
             return warn(Response(status_code=204), root, warnings)
         empty = {} if query.include_all else {tag: Element(_vr(tag)) for tag in _always(selection, query.level)}
@@ -90,6 +98,18 @@ def _asked(request: Request[State], level: QueryLevel, path: str, target: Target
     if "datastoreId" not in request.path_params:
         return parse_query(level, parents(target), parameters)
     return within_its_limits(parse_query(level, parents(target), with_its_fields(parameters)), path)
+
+
+def _summarised(query: Query, offer: Offer) -> bool:
+    """Whether the answer says of studies what is always said, and in JSON."""
+    if query.level != "Study" or query.include_all or offer.name == DICOM_XML:
+        return False
+    return _OF_STUDIES.issuperset(query.include)
+
+
+def _summaries(summaries: Sequence[StudySummary], root: str, offer: Offer) -> Response:
+    results = (summary_json(one, f"{root}{Target(one.study_instance_uid).path}") for one in summaries)
+    return Response(b"[%b]" % b",".join(results), media_type=offer.name)
 
 
 def parents(target: Target) -> dict[Tag, str]:

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias
 
 from gateway.errors import VersionConflict
+from gateway.metadata.study_summary import StudySummary
 from gateway.store.blobs import Address
 from gateway.store.frame_log import FrameLog
 from gateway.store.import_log import ImportLog
@@ -67,7 +68,8 @@ class StudyColumns:
     """What QIDO-RS searches for. image_set_id: the one whose head speaks for the study.
 
     study_date: YYYYMMDD or "". Names: case folded, one for each component group.
-    names: all of them, a line for each, with and without accents.
+    names: all of them, a line for each, with and without accents. modalities: sorted, with how many series of each.
+    summary: the values of a StudySummary.
     """
 
     image_set_id: str
@@ -80,10 +82,11 @@ class StudyColumns:
     patient_name: tuple[str, ...] = ()
     referring_physician_name: tuple[str, ...] = ()
     names: str = ""
-    modalities: tuple[str, ...] = ()
+    modalities: Mapping[str, int] = field(default_factory=dict)
     sop_classes: tuple[str, ...] = ()
     series_count: int = 0
     instance_count: int = 0
+    summary: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +356,18 @@ class VersionLog(Protocol):
         series as they came, or the one that was changed last first. page: visit only limit candidates
         from offset on, and return how many studies, series or instances there are in all; without one, how many were
         visited. `visit` runs on another thread.
+        """
+
+    async def find_summaries(
+        self,
+        datastore_id: str,
+        filters: Sequence[Filter],
+        page: tuple[int, int | None],
+        order: SearchOrder = "study_date",
+    ) -> tuple[list[StudySummary], int] | None:
+        """Return a page of what passes all filters, in the order of `find`, and how many studies there are in all.
+
+        None where a study on the page has no summary.
         """
 
     async def find_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[FoundImageSet]:

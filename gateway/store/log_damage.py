@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from gateway.store.instance_key import instance_key
 from gateway.store.log import StudyColumns
 from gateway.store.parts import (
     Manifest,
@@ -243,12 +244,12 @@ def _searched(connection: Connection, key: int) -> _Searched:
     """Return what searches of a study go by now."""
     row = connection.execute(
         "SELECT COALESCE(image_set_id, ''), study_date, study.study_time, study.patient_id, study.accession_number,"
-        " study.study_id, study_description, names, modalities, sop_classes, series_count, instance_count"
-        " FROM study LEFT JOIN image_set ON image_set.id = study.image_set WHERE study.id = ?",
+        " study.study_id, study_description, names, modalities, sop_classes, series_count, instance_count,"
+        " summary FROM study LEFT JOIN image_set ON image_set.id = study.image_set WHERE study.id = ?",
         (key,),
     ).fetchone()
     names = connection.execute("SELECT attribute, name FROM study_name WHERE study = ?", (key,)).fetchall()
-    modalities = connection.execute("SELECT modality, study_date FROM study_modality WHERE study = ?", (key,))
+    modalities = connection.execute("SELECT modality, study_date, series FROM study_modality WHERE study = ?", (key,))
     return (
         [*row[:8], *map(json.loads, row[8:10]), *row[10:]],
         sorted(names),
@@ -272,20 +273,26 @@ def _searchable(connection: Connection, key: int) -> _Searched:
         for row in found
     ]
     columns = study_columns(visible) or StudyColumns("")
-    row = [
+    row: list[object] = [
         *(columns.image_set_id, columns.study_date, columns.study_time, columns.patient_id, columns.accession_number),
         *(columns.study_id, columns.study_description, columns.names),
         *(list(columns.modalities), list(columns.sop_classes), columns.series_count, columns.instance_count),
+        columns.summary,
     ]
     names = {("patient_name", name) for name in columns.patient_name}
     names |= {("referring_physician_name", name) for name in columns.referring_physician_name}
-    return row, sorted(names), sorted((modality, columns.study_date) for modality in columns.modalities)
+    modalities = [(modality, columns.study_date, series) for modality, series in columns.modalities.items()]
+    return row, sorted(names), sorted(modalities)
 
 
 def search_tables(connection: Connection) -> Iterator[str]:
     """Check what is counted for searches, and which texts they find, against the rows of the studies."""
     if connection.execute(_differing(_COUNTED, f"SELECT * FROM ({_COUNTS})")).fetchone():
         yield "gateway.db: how many studies there are of a day is not what the studies say"
+    connection.create_function("instance_key", 1, instance_key, deterministic=True)
+    keys = "SELECT instance_key(sop_instance_uid), image_set FROM slot"
+    if connection.execute(_differing("SELECT key, image_set FROM instance_key", keys)).fetchone():
+        yield "gateway.db: where instances are looked for is not where they are"
     columns = "text, content = '', columnsize = 0, detail = none, tokenize = 'trigram'"
     connection.execute(f"CREATE VIRTUAL TABLE temp.expected USING fts5({columns})")
     connection.execute("INSERT INTO temp.expected (rowid, text) SELECT id, text FROM study_searched")
@@ -306,6 +313,6 @@ _COUNTED = "SELECT * FROM study_count WHERE studies <> 0"
 _COUNTS = (
     "SELECT datastore, '', study_date, COUNT(*), SUM(series_count), SUM(instance_count)"
     " FROM study WHERE image_set IS NOT NULL GROUP BY datastore, study_date"
-    " UNION ALL SELECT datastore, modality, study_date, COUNT(*), 0, 0"
+    " UNION ALL SELECT datastore, modality, study_date, COUNT(*), SUM(series), 0"
     " FROM study_modality GROUP BY datastore, modality, study_date"
 )

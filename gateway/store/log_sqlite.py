@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import NotFound
+from gateway.metadata.study_summary import StudySummary
 from gateway.store import (
     sqlite_append,
     sqlite_changes,
@@ -215,6 +216,17 @@ class SqliteLog:
     ) -> int:
         return await self.database.read(
             lambda connection: sqlite_qido.find(connection, datastore_id, level, filters, visit, page, order)
+        )
+
+    async def find_summaries(
+        self,
+        datastore_id: str,
+        filters: Sequence[Filter],
+        page: tuple[int, int | None],
+        order: SearchOrder = "study_date",
+    ) -> tuple[list[StudySummary], int] | None:
+        return await self.database.read(
+            lambda connection: sqlite_qido.find_summaries(connection, datastore_id, filters, page, order)
         )
 
     async def find_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[FoundImageSet]:

@@ -27,6 +27,7 @@ from gateway.metadata.image_set import (
     MetadataUpdates,
     Revert,
 )
+from gateway.metadata.study_summary import StudySummary
 from gateway.store.blobs import Address, Pack
 from gateway.store.import_log import ImportJob, ImportLog
 
@@ -385,10 +386,14 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of matches. remaining: how many more matches there are after it, for Warning 299 (PS3.18 8.3.4.4)."""
+    """A page of matches. remaining: how many more matches there are after it, for Warning 299 (PS3.18 8.3.4.4).
+
+    summaries: in place of matches, where the query takes them and they say all of it.
+    """
 
     matches: tuple[Match, ...]
     remaining: int
+    summaries: tuple[StudySummary, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

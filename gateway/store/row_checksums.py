@@ -30,7 +30,7 @@ def row_checksum(*row: Column) -> bytes:
     NULL counts for nothing, so that a later step of the schema can add a column to rows that there are.
     """
     pieces: list[bytes] = []
-    for name, value in zip(row[::2], row[1::2], strict=True):
+    for name, value in zip(map(str, row[::2]), row[1::2], strict=True):
         if isinstance(value, str):  # written out by type: it is called three times in every edit, for 20 columns each
             data = value.encode()
             pieces.append(f"{name} str {len(data)} ".encode())

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from gateway.errors import TooLarge, VersionConflict
 from gateway.store.blobs import Address
+from gateway.store.instance_key import instance_key
 from gateway.store.log import (
     Append,
     NewStudyVersion,
@@ -195,6 +196,7 @@ _INSERT_PART = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_SLOT = "INSERT INTO slot (image_set, sop_instance_uid, slot) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_INSERT_INSTANCE_KEY = "INSERT INTO instance_key (key, image_set) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _INSERT_OBJECT = (
     "INSERT INTO object (image_set, number, pack, offset, length, sha256, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
@@ -216,6 +218,7 @@ def _insert_content(connection: Connection, image_set: int, new: NewVersion) -> 
     for statement, rows in (
         (_INSERT_PART, parts),
         (_INSERT_SLOT, [(image_set, uid, slot) for uid, slot in new.slots]),
+        (_INSERT_INSTANCE_KEY, [(key, image_set) for key in sorted({instance_key(uid) for uid, _ in new.slots})]),
         (_INSERT_OBJECT, objects),
         (_INSERT_BULK_DATA, [(image_set, uri, *_address_columns(address)) for uri, address in new.bulk.items()]),
     ):
@@ -245,7 +248,7 @@ def _insert_study_version(
     )
     columns = new.columns or StudyColumns("")
     _set_searched(connection, study, keys.get(columns.image_set_id), columns)
-    modalities = [(modality, columns.study_date) for modality in columns.modalities]
+    modalities = [(modality, columns.study_date, series) for modality, series in columns.modalities.items()]
     _set_rows(connection, _STUDY_MODALITY, modalities, datastore, study)
     names = [
         *(("patient_name", name) for name in columns.patient_name),
@@ -272,6 +275,7 @@ _STUDY_OTHERS = (
     "sop_classes",
     "series_count",
     "instance_count",
+    "summary",
 )
 
 
@@ -293,10 +297,11 @@ def _set_searched(connection: Connection, study: int, image_set: int | None, col
         columns.study_time,
         columns.study_description,
         columns.names,
-        to_json(columns.modalities),
+        to_json(list(columns.modalities)),
         to_json(columns.sop_classes),
         columns.series_count,
         columns.instance_count,
+        columns.summary,
     )
     written = [
         connection.execute(_INDEX_STUDY, (*indexed, study)).rowcount,
@@ -324,20 +329,21 @@ class _Rows(NamedTuple):
     insert: str
 
 
-def _rows_of_study(table: str, columns: str) -> _Rows:
+def _rows_of_study(table: str, *columns: str) -> _Rows:
+    names = ", ".join(columns)
     return _Rows(
-        f"SELECT {columns} FROM {table} WHERE study = ?",
+        f"SELECT {names} FROM {table} WHERE study = ?",
         f"DELETE FROM {table} WHERE study = ?",
-        f"INSERT INTO {table} (datastore, {columns}, study) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        f"INSERT INTO {table} (datastore, {names}, study) VALUES (?, {_marks(columns)}, ?) ON CONFLICT DO NOTHING",
     )
 
 
-_STUDY_MODALITY = _rows_of_study("study_modality", "modality, study_date")
-_STUDY_NAME = _rows_of_study("study_name", "attribute, name")
+_STUDY_MODALITY = _rows_of_study("study_modality", "modality", "study_date", "series")
+_STUDY_NAME = _rows_of_study("study_name", "attribute", "name")
 
 
 def _set_rows(
-    connection: Connection, table: _Rows, rows: Sequence[tuple[str, str]], datastore: int, study: int
+    connection: Connection, table: _Rows, rows: Sequence[tuple[str | int, ...]], datastore: int, study: int
 ) -> None:
     """Have a table say of a study what `rows` say, and write nothing where it does."""
     if set(connection.execute(table.select, (study,))) == set(rows):

@@ -24,7 +24,9 @@ from typing import Any, Generic, TypeVar
 import aiosqlite
 
 from gateway.errors import GatewayError, StorageFailed, StorageFull
-from gateway.store.parts import unpack_head
+from gateway.metadata.study_summary import packed_values
+from gateway.store.instance_key import instance_key
+from gateway.store.parts import timezone, unpack_head, unpack_manifest
 from gateway.store.row_checksums import checked_tables, fill_in_checksums, keep_checksums
 from gateway.store.study_rows import searched_names, text_of
 
@@ -353,8 +355,8 @@ def migrate(connection: Connection) -> None:
     """Take the steps a database lacks, each in a transaction with the number of the step."""
     steps = schemas()
     done = connection.execute("PRAGMA user_version").fetchone()[0]
-    for name, function in _OF_HEADS.items():
-        connection.create_function(name, 1, function, deterministic=True)
+    for name, (arguments, function) in _OF_STEPS.items():
+        connection.create_function(name, arguments, function, deterministic=True)
     if done > len(steps):
         raise StorageFailed(f"the database has schema {done}, made by a newer gateway; this one knows {len(steps)}")
     for number, sql in enumerate(steps[done:], done + 1):
@@ -370,10 +372,12 @@ def migrate(connection: Connection) -> None:
                 connection.execute("ROLLBACK")
 
 
-# What step 006 needs of a version's head, which is compressed.
-_OF_HEADS: Mapping[str, Callable[[bytes], str]] = {
-    "head_names": lambda head: searched_names(unpack_head(head)),
-    "head_description": lambda head: text_of(unpack_head(head).study, "StudyDescription"),
+# What steps 006 and 007 need of a version's head, which is compressed, and of its manifest; with how many arguments.
+_OF_STEPS: Mapping[str, tuple[int, Callable[..., str | int | None]]] = {
+    "head_names": (1, lambda head: searched_names(unpack_head(head))),
+    "head_description": (1, lambda head: text_of(unpack_head(head).study, "StudyDescription")),
+    "instance_key": (1, instance_key),
+    "head_summary": (2, lambda head, manifest: packed_values(unpack_head(head), timezone(unpack_manifest(manifest)))),
 }
 
 

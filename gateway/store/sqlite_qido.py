@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gateway.metadata.study_summary import StudySummary
+from gateway.store.instance_key import instance_key
 from gateway.store.log import Candidate, Filter, SearchLevel, SearchOrder
 from gateway.store.parts import Part, unpack_manifest
 from gateway.store.sqlite_database import Connection
@@ -38,6 +40,7 @@ _ONE_PATIENT = frozenset({"patient_id", "accession_number", "study_id"})
 
 _MODALITIES = "EXISTS (SELECT 1 FROM study_modality WHERE study_modality.study = study.id AND modality IN ({marks}))"
 _INSTANCE = "EXISTS (SELECT 1 FROM slot WHERE slot.image_set = image_set.id AND slot.sop_instance_uid IN ({marks}))"
+_KEYED = "image_set.id IN (SELECT image_set FROM instance_key WHERE key IN ({marks}))"
 _TEXT = "study.id IN (SELECT rowid FROM study_text WHERE study_text MATCH ?)"
 # Each name with and without the empty components at its end, as matching has it.
 _LIKE_NAME = "(study_name.name GLOB ? OR rtrim(study_name.name, '^ ') GLOB ?)"
@@ -73,25 +76,73 @@ def find(
     order: SearchOrder = "study_date",
 ) -> int:
     search = _search(datastore_key(connection, datastore_id), level, filters)
-    offset, limit = page or (0, None)
-    total = _total(connection, search) if page is not None else 0
-    if page is not None and total <= offset:
-        return total
-    if order == "updated":
-        walks = not filters or (limit is not None and _sooner(connection, search, offset + limit, total))
-        search = _walked_by_update(search) if walks else _sorted_by_update(search)
-    elif limit is not None and search.order == _SORTED and _walks(connection, search, offset + limit, total):
-        search = replace(search, order=_WALKED)
-    keys = connection.execute(
-        f"SELECT {search.keys} {search.source} ORDER BY {search.whole_order} LIMIT ? OFFSET ?",
-        (*search.values, -1 if limit is None else limit, offset),
-    )
+    columns = "study.id, study.image_set" if level == "study" else "study.id, image_set.id"
+    rows: Iterable[tuple[Any, ...]]
+    if page is not None:
+        rows, total = _page(connection, search, columns, page, order)
+    else:
+        search = _in_order(connection, search, order, None, 0)
+        rows = connection.execute(f"SELECT {columns} {search.source} ORDER BY {search.whole_order}", search.values)
     visited = 0
-    for study, image_set in keys:
+    for study, image_set in rows:
         visited += 1
         if not visit(_candidate(connection, study, image_set)):
             break
     return visited if page is None else total
+
+
+_SUMMARY = "study.study_instance_uid, study.summary, study.modalities, study.series_count, study.instance_count"
+
+
+def find_summaries(
+    connection: Connection,
+    datastore_id: str,
+    filters: Sequence[Filter],
+    page: tuple[int, int | None],
+    order: SearchOrder = "study_date",
+) -> tuple[list[StudySummary], int] | None:
+    search = _search(datastore_key(connection, datastore_id), "study", filters)
+    rows, total = _page(connection, search, _SUMMARY, page, order)
+    if any(row[1] is None for row in rows):
+        return None
+    return [StudySummary(*row) for row in rows], total
+
+
+# Where an index finds no more than these in another order than that of the answer, they are read at once, sorted and
+# counted: else they would be found twice, for the page and for their number.
+_FEW = 1000
+
+
+def _page(
+    connection: Connection, search: _Search, columns: str, page: tuple[int, int | None], order: SearchOrder
+) -> tuple[list[tuple[Any, ...]], int]:
+    """Return columns of a page of studies or series, in the order of an answer, and how many there are in all."""
+    offset, limit = page
+    if order == "study_date" and search.order == _SORTED and search.level != "instance":
+        found = connection.execute(
+            f"SELECT {search.order_key}, {columns} {search.source} LIMIT ?", (*search.values, _FEW + 1)
+        ).fetchall()
+        if len(found) <= _FEW:
+            found.sort(key=lambda row: (row[0], row[1], -row[2]), reverse=True)
+            return [row[3:] for row in found[offset:][:limit]], len(found)
+    total = _total(connection, search)
+    if total <= offset:
+        return [], total
+    search = _in_order(connection, search, order, None if limit is None else offset + limit, total)
+    rows = connection.execute(
+        f"SELECT {columns} {search.source} ORDER BY {search.whole_order} LIMIT ? OFFSET ?",
+        (*search.values, -1 if limit is None else limit, offset),
+    )
+    return rows.fetchall(), total
+
+
+def _in_order(connection: Connection, search: _Search, order: SearchOrder, wanted: int | None, total: int) -> _Search:
+    """Return a search in an order, found the way on which the first of them, as many as are wanted, come soonest."""
+    if order == "updated":
+        walks = not search.filters or (wanted is not None and _sooner(connection, search, wanted, total))
+        return _walked_by_update(search) if walks else _sorted_by_update(search)
+    walks = wanted is not None and search.order == _SORTED and _walks(connection, search, wanted, total)
+    return replace(search, order=_WALKED) if walks else search
 
 
 # -- statements
@@ -114,8 +165,9 @@ class _Search:
         return f"FROM {self.tables} WHERE {' AND '.join(self.conditions)}"
 
     @property
-    def keys(self) -> str:
-        return "study.id, study.image_set" if self.level == "study" else "study.id, image_set.id"
+    def order_key(self) -> str:
+        """What `whole_order` sorts by: the greatest come first, of the third the least."""
+        return f"study.study_date, study.id, {'0' if self.level == 'study' else 'image_set.id'}"
 
     @property
     def whole_order(self) -> str:
@@ -132,9 +184,10 @@ def _search(datastore: int, level: SearchLevel, filters: Sequence[Filter]) -> _S
     by_id = any(one.kind in ("like", "words") and _by_id(one) for one in filters)
     conditions = ["+study.datastore = ?" if by_id else "study.datastore = ?", "study.image_set IS NOT NULL"]
     tables, order, values = f"study{series}", _WALKED, [datastore]
-    if "series_instance_uid" in fields:
+    if "sop_instance_uid" in fields or "series_instance_uid" in fields:
         tables, order = f"image_set CROSS JOIN study ON {_SERIES}", _SORTED
-        conditions.append("image_set.datastore = ?")
+        by_key = "sop_instance_uid" in fields
+        conditions.append("+image_set.datastore = ?" if by_key else "image_set.datastore = ?")
         values.append(datastore)
     elif "study_instance_uid" in fields or any(_sought(one) for one in filters):
         order = _SORTED
@@ -178,9 +231,13 @@ def _conditions(one: Filter, datastore: int, order: str) -> Iterator[tuple[str, 
     if one.kind == "words":
         if terms := _terms(one.values[0]):
             yield _TEXT, (terms,)
+        else:
+            for word in filter(None, one.values[0].split("\n")):
+                yield "study.names GLOB ?", (f"*{word.replace('[', '[[]')}*",)
     elif one.kind == "like":
         yield from _like(one, datastore)
     elif one.field == "sop_instance_uid":
+        yield _KEYED.format(marks=marks), [instance_key(uid) for uid in one.values]
         yield _INSTANCE.format(marks=marks), one.values
     elif one.field in ("modalities", "modality") and order == _BY_MODALITY:
         yield f"study_modality.modality IN ({marks})", one.values
@@ -258,12 +315,14 @@ def _terms(pattern: str) -> str:
 # -- how many there are
 
 _COUNTED = {"study": "studies", "series": "series", "instance": "instances"}
+# Of one modality, studies and series are counted, each by what says theirs.
+_MODALITY_OF = {"study": "modalities", "series": "modality"}
 
 
 def _total(connection: Connection, search: _Search) -> int:
     """Return how many studies, series or instances there are: summed by day where the filters are of days only."""
     fields = {one.field for one in search.filters}
-    if fields <= ({"study_date", "modalities"} if search.level == "study" else {"study_date"}):
+    if fields <= {"study_date", _MODALITY_OF.get(search.level)}:
         return _summed(connection, search)
     counted = f"SUM({_INSTANCES})" if search.level == "instance" else "COUNT(*)"
     total: int | None = connection.execute(f"SELECT {counted} {search.source}", search.values).fetchone()[0]
@@ -271,7 +330,7 @@ def _total(connection: Connection, search: _Search) -> int:
 
 
 def _summed(connection: Connection, search: _Search) -> int:
-    modality = next((one.values[0] for one in search.filters if one.field == "modalities"), "")
+    modality = next((one.values[0] for one in search.filters if one.field in _MODALITY_OF.values()), "")
     conditions = ["datastore = ?", "modality = ?"]
     values: list[Any] = [search.datastore, modality]
     for one in search.filters:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +15,9 @@ from datetime import datetime
 from gateway.dicom.matching import plain
 from gateway.errors import Level
 from gateway.metadata.image_set import AttributeValue, Head, LevelMetadata
+from gateway.metadata.study_summary import packed_values
 from gateway.store.log import CurrentImageSet, ImageSetColumns, NewStudyVersion, NewVersion, StudyColumns
-from gateway.store.parts import Manifest, instance_count, sop_classes, unpack_head
+from gateway.store.parts import Manifest, instance_count, sop_classes, timezone, unpack_head
 from gateway.store.protocol import Action, ChangeSummary, Provenance
 
 
@@ -111,10 +113,11 @@ def study_columns(visible: Sequence[StudyMember]) -> StudyColumns | None:
         study_description=text_of(head.study, "StudyDescription"),
         referring_physician_name=_names(head.study, "ReferringPhysicianName"),
         names=searched_names(head),
-        modalities=tuple(sorted({member.modality for member in visible if member.modality})),
+        modalities=dict(sorted(Counter(member.modality for member in visible if member.modality).items())),
         sop_classes=tuple(dict.fromkeys(uid for member in visible for uid in sop_classes(member.manifest))),
         series_count=len(visible),
         instance_count=sum(instance_count(member.manifest) for member in visible),
+        summary=packed_values(head, timezone(visible[0].manifest)),
     )
 
 

@@ -27,7 +27,7 @@ from gateway.store.frames import FrameKeeper
 from gateway.store.import_log import ImportLog
 from gateway.store.instance_files import OLDER_HEADS, Digested, digested, instance_files
 from gateway.store.kept import Kept
-from gateway.store.log import Candidate, SearchLevel, StoredVersion, StudyChanged, VersionLog
+from gateway.store.log import Candidate, SearchLevel, SearchOrder, StoredVersion, StudyChanged, VersionLog
 from gateway.store.log_sqlite import open_log
 from gateway.store.parts import instances_by_uid, instances_of, join_gzip, unpack_head
 from gateway.store.protocol import (
@@ -206,6 +206,12 @@ class VersionedStore:
             if numbered is not None:
                 return numbered
         how = plan(query)
+        order: SearchOrder = "updated" if query.order == "updated" else "study_date"
+        if query.summaries and how.complete:
+            page = query.offset, query.limit
+            if found_summaries := await self._log.find_summaries(datastore_id, how.filters, page, order):
+                summaries, total = found_summaries
+                return Page((), max(0, total - query.offset - len(summaries)), tuple(summaries))
         level = _SEARCH_LEVEL[query.level]
         by_log = how.complete and level != "instance"  # a candidate is a match, so the log can skip to the page
         collector = Collector(query, how.complete, 0 if by_log else query.offset, query.limit)
@@ -216,7 +222,7 @@ class VersionedStore:
             how.filters,
             collector.visit,
             page if how.complete else None,
-            "updated" if query.order == "updated" else "study_date",
+            order,
         )
         return collector.page(found if how.complete else collector.found)
 

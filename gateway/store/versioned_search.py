@@ -15,6 +15,7 @@ from functools import cached_property
 from gateway.dicom.dataset import Dataset, Element, Tag, in_tag_order
 from gateway.dicom.matching import Condition, Order, Query, decimal, matches_all, name_key, name_words
 from gateway.errors import Level
+from gateway.metadata.image_set import Head
 from gateway.metadata.mapping import to_dataset
 from gateway.store.log import Candidate, Filter, FoundImageSet
 from gateway.store.parts import instance_count, timezone, unpack_head, unpack_part
@@ -133,14 +134,31 @@ class Collector:
             self._visit_instances(candidate)
             return not (self.complete and self._full)
         head = unpack_head(candidate.head)
-        levels = [head.patient, head.study] if self.query.level == "Study" else [head.patient, head.study, head.series]
-        dataset = in_tag_order({**to_dataset(*levels, only=self.needed), **computed(self.query.level, candidate)})
-        series = None if self.query.level == "Study" else head.series_instance_uid
-        if series is not None and any(path[0] in FROM_INSTANCES for path in self.query.include):
-            dataset = in_tag_order({**dataset, **self._from_first_instance(candidate)})
-        if self.complete or matches_all(dataset, self.query.conditions):
-            self._keep(Match(candidate.study_instance_uid, series, None, dataset))
+        if self.complete or matches_all(self._dataset(head, candidate, self._asked), self.query.conditions):
+            self.found += 1
+            if self.found > self.skip and not self._full:
+                series = None if self.query.level == "Study" else head.series_instance_uid
+                dataset = self._dataset(head, candidate, self.needed)
+                self.matches.append(Match(candidate.study_instance_uid, series, None, dataset))
         return True
+
+    def _dataset(self, head: Head, candidate: Candidate, only: frozenset[Tag] | None) -> Dataset:
+        """Return the attributes of a study or series, all or only some, what is computed besides."""
+        levels = [head.patient, head.study] if self.query.level == "Study" else [head.patient, head.study, head.series]
+        dataset = {**to_dataset(*levels, only=only), **computed(self.query.level, candidate)}
+        if self.query.level == "Series" and (only is None or self._from_instances & only):
+            dataset.update(self._from_first_instance(candidate))
+        return in_tag_order(dataset)
+
+    @cached_property
+    def _from_instances(self) -> frozenset[Tag]:
+        """What of FROM_INSTANCES the query names; they are not among what every series shows."""
+        return FROM_INSTANCES & (self._asked | {path[0] for path in self.query.include})
+
+    @cached_property
+    def _asked(self) -> frozenset[Tag]:
+        """The attributes that are matched: most of what is looked at is on another page, or does not match."""
+        return frozenset(condition.path[0] for condition in self.query.conditions)
 
     @cached_property
     def needed(self) -> frozenset[Tag] | None:
@@ -148,7 +166,13 @@ class Collector:
         if self.query.wanted is None:
             return None
         sorted_by = {NUMBERS[self.query.order]} if self.query.order in NUMBERS else set[Tag]()
-        return self.query.wanted | {condition.path[0] for condition in self.query.conditions} | sorted_by
+        return self.query.wanted | self._asked | sorted_by
+
+    @cached_property
+    def _uids(self) -> frozenset[str] | None:
+        """The SOP Instance UIDs of what can match, None for any: the rest of a part need not be decoded."""
+        asked = [one for one in self.query.conditions if one.path == ("00080018",) and one.kind == "uids"]
+        return frozenset.intersection(*(frozenset(one.values) for one in asked)) if asked else None
 
     def _visit_instances(self, candidate: Candidate) -> None:
         count = instance_count(candidate.manifest)
@@ -170,6 +194,8 @@ class Collector:
 
     def _visit_part(self, candidate: Candidate, series: str, above: Dataset, number: int) -> None:
         for placed in (one for part in candidate.parts([number]) for one in unpack_part(part)):
+            if self._uids is not None and placed.sop_instance_uid not in self._uids:
+                continue
             if self.complete and self._full:
                 return
             if self.complete and self.found < self.skip:

@@ -423,6 +423,19 @@ async def test_a_disk_that_fails_is_service_unavailable(
     assert (response.status_code, response.headers["retry-after"]) == (503, "10")
 
 
+async def test_an_instance_is_found_by_its_uid_alone(client: httpx.AsyncClient) -> None:
+    """In any study, among others whose UIDs begin alike; not in a series that was deleted."""
+    await stored(client, *(instance(study=A, instance_number=number) for number in (1, 9, 10, 1000)))
+    await stored(client, instance(study=B), instance(study=f"{A}1"))
+    found = await search(client, f"/instances?SOPInstanceUID={A}.1.10,{A}.1.1000,{B}.1.1")
+
+    await client.delete(f"/dicomweb/studies/{A}/series/{A}.1")
+
+    assert sorted(uids(found, "00080018")) == [f"{A}.1.10", f"{A}.1.1000", f"{B}.1.1"]
+    assert await search(client, f"/instances?SOPInstanceUID={A}.1.10") == []
+    assert uids(await search(client, f"/instances?SOPInstanceUID={A}1.1.1")) == [f"{A}1"]
+
+
 # -- media types
 
 

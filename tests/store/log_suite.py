@@ -83,7 +83,7 @@ def new_study(expected: int, members: Sequence[tuple[str, int]], study: str = ST
         provenance=WHO,
         changed=ChangeSummary({"Study": ("StudyID",)}, 2),
         members=tuple(members),
-        columns=StudyColumns(members[0][0], study_date="20040119", patient_id="P1", modalities=("CT",)),
+        columns=StudyColumns(members[0][0], study_date="20040119", patient_id="P1", modalities={"CT": 1}),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 import pytest
 
 from gateway.store import sqlite_qido, sqlite_versions
-from gateway.store.log import Append, Filter, NewVersion, SearchOrder, StudyColumns
+from gateway.store.log import Append, Filter, NewVersion, SearchLevel, SearchOrder, StudyColumns
 from gateway.store.log_sqlite import SqliteLog, open_log
 from gateway.store.protocol import Datastore
 from gateway.store.sqlite_database import Connection
@@ -130,10 +130,7 @@ SEEKS = {
 
 
 def plan_of(
-    connection: Connection,
-    level: Literal["study", "series"],
-    filters: Sequence[Filter],
-    order: SearchOrder = "study_date",
+    connection: Connection, level: SearchLevel, filters: Sequence[Filter], order: SearchOrder = "study_date"
 ) -> list[str]:
     """Return SQLite's plan for the statement that walks the candidates."""
     statements: list[str] = []
@@ -156,6 +153,35 @@ async def test_a_search_is_an_index_seek(log: SqliteLog, attribute: str, level: 
     assert any(index in step for step in plan), plan
     scans = [step for step in plan if step.startswith("SCAN") and "study_text VIRTUAL TABLE INDEX" not in step]
     assert not scans, plan
+
+
+async def test_an_instance_of_which_only_the_uid_is_known_is_an_index_seek(log: SqliteLog) -> None:
+    """Also together with what would find many more."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    filters = [Filter("sop_instance_uid", "equal", ("1.2.3", "1.2.4")), Filter("modality", "equal", ("CT",))]
+
+    plan = await log.database.read(lambda connection: plan_of(connection, "instance", filters))
+
+    assert "SEARCH instance_key USING PRIMARY KEY (key=?)" in plan
+    assert not any(step.startswith("SCAN") for step in plan), plan
+
+
+async def test_series_of_a_modality_are_counted_without_reading_them(log: SqliteLog) -> None:
+    """Nothing is counted but the rows of days, which are as many in a million studies."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    await log.append(append_of(new_version(A, 1)))
+    filters = [Filter("modality", "equal", ("CT",)), Filter("study_date", "between", ("20040101", ""))]
+    statements: list[str] = []
+
+    def find(connection: Connection) -> int:
+        connection.set_trace_callback(statements.append)
+        total = sqlite_qido.find(connection, DATASTORE, "series", filters, lambda candidate: True, (0, 1))
+        connection.set_trace_callback(None)
+        return total
+
+    assert await log.database.read(find) == 1
+    counted = [one for one in statements if "COUNT(" in one or "SUM(" in one]
+    assert len(counted) == 1 and "FROM study_count" in counted[0]
 
 
 @pytest.mark.parametrize("attribute", ["nothing", "StudyDate", "PatientID", "AccessionNumber", "ModalitiesInStudy"])
@@ -199,7 +225,7 @@ async def test_what_changed_last_is_found_alike_on_both_ways(
             patient_name=("doe^jane",),
             referring_physician_name=("dr^who",),
             names="doe^jane\ndr^who",
-            modalities=("CT",),
+            modalities={"CT": 1},
             series_count=1,
         )
         study = replace(new_study(0, [(one.image_set_id, 1)], f"1.{number}"), columns=columns)
@@ -227,13 +253,13 @@ async def test_studies_are_counted_by_day_and_modality(log: SqliteLog) -> None:
     await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
     await log.append(append_of(new_version(A, 1, count=3)))
     stored = await log.database.read(lambda connection: connection.execute(COUNTED).fetchall())
-    columns = StudyColumns(A, study_date="20050101", modalities=("MR",), series_count=1, instance_count=2)
+    columns = StudyColumns(A, study_date="20050101", modalities={"MR": 1}, series_count=1, instance_count=2)
     study = replace(new_study(1, [(A, 2)]), columns=columns)
     await log.append(Append(DATASTORE, (study,), (new_version(A, 2),), START))
     moved = await log.database.read(lambda connection: connection.execute(COUNTED).fetchall())
     study = replace(new_study(2, [(A, 3)]), columns=None)
     await log.append(Append(DATASTORE, (study,), (new_version(A, 3, state="DELETED"),), START))
 
-    assert stored == [("", "20040119", 1, 0, 0), ("CT", "20040119", 1, 0, 0)]
-    assert moved == [("", "20050101", 1, 1, 2), ("MR", "20050101", 1, 0, 0)]
+    assert stored == [("", "20040119", 1, 0, 0), ("CT", "20040119", 1, 1, 0)]
+    assert moved == [("", "20050101", 1, 1, 2), ("MR", "20050101", 1, 1, 0)]
     assert await log.database.read(lambda connection: connection.execute(COUNTED).fetchall()) == []
