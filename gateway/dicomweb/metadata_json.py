@@ -26,7 +26,7 @@ from gateway.dicomweb.qido import bulk_uri_of
 from gateway.dicomweb.targets import Target
 from gateway.metadata.dicom_json import DicomJsonWriter, merged
 from gateway.metadata.fingerprint import head_digest
-from gateway.metadata.image_set import InstanceMetadata
+from gateway.metadata.series_json import SeriesWriter
 from gateway.store.kept import Kept
 from gateway.store.protocol import Member, Store, VersionParts
 
@@ -90,6 +90,7 @@ class _Writing:
         self._version = located.version and member.version
         self._digest = head_digest(parts.head)
         self._shared = WRITER.shared(parts.head, _marked)
+        self._own = SeriesWriter(WRITER, _marked)
         self._where = self._bulk_uri("")(BulkData("", 0))
 
     async def texts(self, numbers: Sequence[int]) -> AsyncIterator[bytes]:
@@ -117,18 +118,18 @@ class _Writing:
         key = self._image_set_id, number, self._digest
         return self._fragments.whole.peek((*key, "")) or self._fragments.whole.peek((*key, self._where))
 
-    async def _read(self, numbers: Sequence[int]) -> Mapping[int, Callable[[], Mapping[str, InstanceMetadata]]]:
+    async def _read(self, numbers: Sequence[int]) -> Mapping[int, Callable[[], Mapping[str, bytes]]]:
         return await self._located.store.parts(self._located.datastore_id, self._image_set_id, numbers)
 
     def _bulk_uri(self, uid: str) -> BulkUri:
         target = Target(self._series.study, self._series.series, uid)
         return bulk_uri_of(self._root, target, self._version, self._located.image_set_id)
 
-    def _write(self, own: bytes | None, decode: Callable[[], Mapping[str, InstanceMetadata]] | None) -> _Part:
+    def _write(self, own: bytes | None, decode: Callable[[], Mapping[str, bytes]] | None) -> _Part:
         """Return a part, of its own elements where they are kept, else of its metadata."""
         if own is None:
             assert decode is not None
-            elements = {uid: WRITER.own(instance, _marked) for uid, instance in decode().items()}
+            elements = {uid: self._own.own(text) for uid, text in decode().items()}
             own = _compressed(b"\n\n".join(b"\n".join([orjson.dumps(uid), *each]) for uid, each in elements.items()))
         else:
             lines = [instance.split(b"\n") for instance in isal_zlib.decompress(own).split(b"\n\n")]

@@ -51,6 +51,10 @@ class DicomJsonWriter:
 
     def own(self, level: LevelMetadata, bulk_uri: BulkUri) -> list[bytes]:
         """Return `"tag":{element}` for each attribute of one level that DICOM JSON has, tags ascending."""
+        return sorted(filter(None, self.elements(level, bulk_uri)))
+
+    def elements(self, level: LevelMetadata, bulk_uri: BulkUri) -> list[bytes]:
+        """Return the same for each key of a level, in their order; nothing for what DICOM JSON has not."""
         vrs = level.get("DICOMVRs") or _NO_VRS
         # What DICOMVRs says of a key counts inside sequences too, so all of it belongs to what is remembered.
         beside = orjson.dumps(vrs) if vrs else b""
@@ -64,7 +68,7 @@ class DicomJsonWriter:
                 # A list is no key of a dict, and 1, 1.0 and True are one key, as 0.0 and -0.0 are: hence their text.
                 element = known((key, dumps(value), beside if value.__class__ is list else vrs.get(key)))
             found.append(self._write(key, value, vrs, beside, bulk_uri) if element is None else element)
-        return sorted(filter(None, found))
+        return found
 
     def _write(
         self, key: str, value: AttributeValue, vrs: Mapping[str, str], beside: bytes, bulk_uri: BulkUri

@@ -242,6 +242,14 @@ def instances_of(part: Part) -> Mapping[str, InstanceMetadata]:
     return instances
 
 
+def texts_of(part: Part) -> Mapping[str, bytes]:
+    """Return the JSON of each instance of a part, in document order. Raises StorageFailed for damaged bytes."""
+    uids = list(unpack_index(part.index))
+    return {
+        uid: member[len(orjson.dumps(uid)) + 1 :] for uid, member in zip(uids, _members(_text(part), uids), strict=True)
+    }
+
+
 def _text(part: Part) -> bytes:
     """Return the JSON text of a part. Raises StorageFailed where it is damaged."""
     text = _inflate(part.body)

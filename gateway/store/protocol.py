@@ -23,7 +23,6 @@ from gateway.metadata.image_set import (
     Delete,
     Head,
     ImageSetMetadata,
-    InstanceMetadata,
     MetadataUpdates,
     Revert,
 )
@@ -557,10 +556,11 @@ class Store(Protocol):
 
     async def parts(
         self, datastore_id: str, image_set_id: str, numbers: Collection[int]
-    ) -> Mapping[int, Callable[[], Mapping[str, InstanceMetadata]]]:
-        """Return parts by number: each as what decodes it into instances in document order, on whatever thread.
+    ) -> Mapping[int, Callable[[], Mapping[str, bytes]]]:
+        """Return parts by number: each as what reads the JSON text of an InstanceMetadata by SOP Instance UID from it,
+        in document order, on whatever thread.
 
-        Decoding raises StorageFailed for a damaged part.
+        Reading raises StorageFailed for a damaged part.
         """
 
     async def metadata_gzip(self, datastore_id: str, image_set_id: str, version: int | None = None) -> bytes:

@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 
 from gateway.dicom.matching import Query, QueryLevel
 from gateway.errors import GatewayError, Gone, InvalidUpdate, NotFound
-from gateway.metadata.image_set import Head, ImageSetMetadata, InstanceMetadata, Profile
+from gateway.metadata.image_set import Head, ImageSetMetadata, Profile
 from gateway.store.blobs import Address, Blobs, Pack
 from gateway.store.blobs_folder import BlobsFolder, sync_folder
 from gateway.store.copying import Copier, record_failure
@@ -29,7 +29,7 @@ from gateway.store.instance_files import OLDER_HEADS, Digested, digested, instan
 from gateway.store.kept import Kept
 from gateway.store.log import Candidate, SearchLevel, SearchOrder, StoredVersion, StudyChanged, VersionLog
 from gateway.store.log_sqlite import open_log
-from gateway.store.parts import instances_by_uid, instances_of, join_gzip, unpack_head
+from gateway.store.parts import instances_by_uid, join_gzip, texts_of, unpack_head
 from gateway.store.protocol import (
     Answer,
     Copy,
@@ -284,9 +284,9 @@ class VersionedStore:
 
     async def parts(
         self, datastore_id: str, image_set_id: str, numbers: Collection[int]
-    ) -> Mapping[int, Callable[[], Mapping[str, InstanceMetadata]]]:
+    ) -> Mapping[int, Callable[[], Mapping[str, bytes]]]:
         found = await self._log.parts(datastore_id, image_set_id, numbers)
-        return {number: partial(instances_of, part) for number, part in found.items()}
+        return {number: partial(texts_of, part) for number, part in found.items()}
 
     async def metadata_gzip(self, datastore_id: str, image_set_id: str, version: int | None = None) -> bytes:
         stored = await self._read(datastore_id, image_set_id, version, ())

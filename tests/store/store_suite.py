@@ -162,7 +162,7 @@ class ReadingTests:
         first, second = [await store.version_parts(datastore_id, image_set, version) for version in (1, 2)]
 
         read = await store.parts(datastore_id, image_set, second.numbers)
-        joined = [item for number in second.numbers for item in read[number]().items()]
+        joined = [(uid, json.loads(text)) for number in second.numbers for uid, text in read[number]().items()]
         metadata = await store.metadata(datastore_id, image_set)
         assert joined == list(metadata.instances.items()) and len(joined) == 130
         assert second.head == metadata.head
