@@ -70,11 +70,15 @@ RETURNED: dict[QueryLevel, tuple[Returned, ...]] = {
     ),
 }
 
-# Attributes a store computes for a result of a level, and those of series that it takes from their first instance,
-# where HealthImaging keeps them (PS3.18 Table 10.6.1-5 searches series by PerformedProcedureStepStartDate and -Time).
+# PS3.18 Table 10.6.1-5 searches series by PerformedProcedureStepStartDate and -Time, which HealthImaging keeps with the
+# instances: those of a series are those of its first instance. To read it costs, so that it is done only for a query
+# that asks for them.
+FROM_INSTANCES = frozenset({"00400244", "00400245"})
+
+# Attributes a store computes for a result of a level.
 COMPUTED: dict[QueryLevel, frozenset[Tag]] = {
     "Study": frozenset({"00080056", "00080061", "00080062", "00201206", "00201208"}),
-    "Series": frozenset({"00080056", "00201209", "00400244", "00400245"}),
+    "Series": frozenset({"00080056", "00201209"}) | FROM_INSTANCES,
     "Instance": frozenset({"00080056"}),
 }
 

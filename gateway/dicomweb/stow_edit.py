@@ -17,11 +17,13 @@ from starlette.responses import Response
 
 from gateway.dicom.dataset import Dataset, MergePatch
 from gateway.dicom.json_model import encode_json, to_json
+from gateway.dicom.matching import Condition, Query
+from gateway.dicom.query_string import FROM_INSTANCES
 from gateway.dicomweb import plans
 from gateway.dicomweb.carry_out import carry_out
 from gateway.dicomweb.edit_request import Options, edit_options
 from gateway.dicomweb.edited import find_edited
-from gateway.dicomweb.level_edits import STUDY_INSTANCE_UID, agreed, split, target_named
+from gateway.dicomweb.level_edits import SERIES_INSTANCE_UID, STUDY_INSTANCE_UID, agreed, split, target_named
 from gateway.dicomweb.media_types import STORE_RESPONSE
 from gateway.dicomweb.negotiation import JSON, negotiate
 from gateway.dicomweb.plans import LevelEdit
@@ -169,6 +171,18 @@ async def _look_up(store: Store, datastore_id: str, study: Target, posted: Seque
                 one.error = NotStored("instance", one.target.instance)
             elif one.target.instance:
                 one.sop_class_uid = str(found[one.target.instance]["DICOM"].get("SOPClassUID") or "")
+            elif FROM_INSTANCES & one.dataset.keys():
+                shown = await _shown_of_instances(store, datastore_id, one.target)
+                one.dataset = {tag: element for tag, element in one.dataset.items() if shown.get(tag) != element}
+
+
+async def _shown_of_instances(store: Store, datastore_id: str, series: Target) -> Dataset:
+    """Return what a search shows of a series and HealthImaging keeps with its instances: posted back, it is no edit."""
+    uids = {STUDY_INSTANCE_UID: series.study, SERIES_INSTANCE_UID: series.series}
+    conditions = tuple(Condition((tag,), "UI", "uids", (uid,)) for tag, uid in uids.items())
+    query = Query("Series", conditions, include=tuple((tag,) for tag in FROM_INSTANCES), wanted=FROM_INSTANCES)
+    matches = (await store.search(datastore_id, query)).matches
+    return {tag: element for match in matches for tag, element in match.dataset.items() if tag in FROM_INSTANCES}
 
 
 def _edits(one: _Posted) -> list[LevelEdit]:

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from gateway.dicom.dataset import Dataset, Element, Tag, in_tag_order
 from gateway.dicom.matching import Condition, Order, Query, decimal, matches_all, name_key, name_words
+from gateway.dicom.query_string import FROM_INSTANCES
 from gateway.errors import Level
 from gateway.metadata.image_set import Head
 from gateway.metadata.mapping import to_dataset
@@ -43,10 +44,6 @@ _LIKE = frozenset({"patient_id", "accession_number", "study_id", "study_descript
 # Which of these a row of the level has.
 _OF_SERIES = frozenset({"series_instance_uid", "modality"})
 _OF_INSTANCE = frozenset({"sop_instance_uid"})
-
-# PS3.18 Table 10.6.1-5 searches series by PerformedProcedureStepStartDate and -Time, which HealthImaging keeps with the
-# instances. Reading one costs, so that it is done only for a query that asks for them.
-FROM_INSTANCES = frozenset({"00400244", "00400245"})
 
 _DATE = re.compile(r"[0-9]{8}")
 

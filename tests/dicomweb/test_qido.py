@@ -183,6 +183,9 @@ async def test_series_are_found_by_when_they_were_performed(client: httpx.AsyncC
     [series] = await search(client, "/series?PerformedProcedureStepStartDate=20050101-")
 
     assert (value(series, "0020000D"), value(series, "00400244")) == (B, "20050601")
+    assert "00400244" not in (await search(client, "/series"))[0]
+    everything = await search(client, "/series?includefield=all")
+    assert [value(one, "00400244") for one in everything] == ["20050601", "20040119"]
 
 
 async def test_an_edit_is_found_at_once(filled: httpx.AsyncClient) -> None:
@@ -496,6 +499,18 @@ async def test_a_result_posted_back_changes_nothing(
     assert response.status_code == 200, response.text
     [study] = uids(results.json())
     assert (await store.study(datastore_id, study)).version == 1
+
+
+async def test_a_whole_series_posted_back_changes_nothing(client: httpx.AsyncClient) -> None:
+    """With what it shows of its first instance, too; but to edit that, one has to name the instance."""
+    await stored(client, instance(study=A, PerformedProcedureStepStartDate="20040119"))
+    [series] = await search(client, "/series?includefield=all")
+    edit = {"headers": {"Content-Type": "application/dicom+json"}, "url": "/dicomweb/studies"}
+
+    posted = await client.post(**edit, json=[series])
+    edited = await client.post(**edit, json=[{**series, "00400244": {"vr": "DA", "Value": ["20050601"]}}])
+
+    assert (posted.status_code, edited.status_code) == (200, 409)
 
 
 def test_dicomweb_client_searches(server: Server) -> None:
