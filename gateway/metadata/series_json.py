@@ -19,7 +19,8 @@ from gateway.metadata.image_set import InstanceMetadata
 
 _OPENING = b'{"DICOM":{'
 
-# Between two members, or two strings of an array, and nowhere inside of a string, where a quotation mark is escaped.
+# Between two members, or two strings of an array, or at the end of a string that ends in a comma. Where a text is cut
+# does not matter as long as it is cut alike: what differs has to be a member by itself.
 _BETWEEN = b',"'
 
 
