@@ -101,6 +101,10 @@ _NOT_OF_SEARCH = frozenset(
     "accept charset _ version dryRun force reason reasonForModification sourceOfPreviousValues".split()
 )
 
+# Warning Reason (0008,1196), a number, is searched with wild cards too, and "*" is any: so HealthImaging finds what was
+# imported with a warning (devguide, "Searching for DICOM instances").
+_WARNING_REASON = ("00081196",)
+
 MAX_CONDITIONS = 64
 # As many Warning fields as a client can be expected to read.
 MAX_WARNINGS = 20
@@ -264,6 +268,8 @@ def _conditions(
     vr = _vr(path[-1])
     if len(value) > _MAX_VALUE and vr != "UI":
         raise InvalidQuery(name, f"longer than {_MAX_VALUE} characters")
+    if path == _WARNING_REASON and ("*" in value or "?" in value):
+        return [Condition(path, "CS", "wildcard", (value,))]
     if empty and value == '""':  # PS3.4 C.2.2.2.7
         return [Condition(path, vr, "empty")]
     if not value.strip("* "):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.dicom.dataset import BulkData
@@ -223,7 +223,8 @@ class ImportRun:
         assert file.address is not None
         view = await self.store.read(file.address)
         part10 = await asyncio.to_thread(read_part10, view, self.settings.inline_binary_limit)
-        return await received_instance(WrittenFile(part10, file.address, file.sha256), pack)
+        received = await received_instance(WrittenFile(part10, file.address, file.sha256), pack)
+        return replace(received, warnings=file.warnings)
 
     # -- the end
 

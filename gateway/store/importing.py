@@ -156,8 +156,10 @@ class Placing:
             target.draft = Draft.of(target.current)
         uid, received = arrival.identity.sop_instance_uid, arrival.received
         metadata = to_instance_metadata(received.dataset)
-        stored = StoredObject(received.address, received.sha256, fingerprint(shared.head, uid, metadata))
         coerced = self._coerced(target, received.dataset, shared, metadata)
+        warnings = tuple(sorted({*received.warnings, *_warnings(arrival.identity, coerced.original)}))
+        digest = fingerprint(shared.head, uid, metadata)
+        stored = StoredObject(received.address, received.sha256, digest, warnings)
         target.draft.put(uid, coerced.instance, stored, received.bulk)
         target.stored[uid] = stored
         target.touched.add(uid)
@@ -215,12 +217,15 @@ def refused(error: GatewayError, identity: Identity | None = None) -> StoredInst
 
 
 def _outcome(identity: Identity, original: Dataset | None = None) -> StoredInstance:
-    outcome = _identified(identity)
-    warnings = [COERCED] if original else []
-    uids = (outcome.sop_class_uid, outcome.sop_instance_uid, outcome.study_instance_uid, outcome.series_instance_uid)
-    if not all(_REGULAR_UID.fullmatch(uid) for uid in uids):
-        warnings.append(IRREGULAR_UID)
-    return replace(outcome, warnings=tuple(warnings), original=original or {})
+    return replace(_identified(identity), warnings=_warnings(identity, original), original=original or {})
+
+
+def _warnings(identity: Identity, original: Dataset | None) -> tuple[int, ...]:
+    """Return what an instance is stored with a warning for, as far as it does not depend on the image set's kind."""
+    one = _identified(identity)
+    uids = (one.sop_class_uid, one.sop_instance_uid, one.study_instance_uid, one.series_instance_uid)
+    coerced = (COERCED,) if original else ()
+    return coerced if all(_REGULAR_UID.fullmatch(uid) for uid in uids) else (*coerced, IRREGULAR_UID)
 
 
 def _identified(identity: Identity) -> StoredInstance:

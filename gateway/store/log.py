@@ -247,11 +247,11 @@ class Filter:
 
     equal: any of the values. like: the one value, with * and ?, and of names case folded. words: the one value has how
     words of a name begin, one in each line, without case and accents; it narrows, and lets others through as well.
-    between: (lower, upper), either may be "".
+    between: (lower, upper), either may be "". present: "warning_reason", in a stored instance of the series.
     """
 
     field: str
-    kind: Literal["equal", "like", "words", "between"]
+    kind: Literal["equal", "like", "words", "between", "present"]
     values: tuple[str, ...]
 
 
@@ -259,7 +259,8 @@ class Filter:
 class Candidate:
     """A study or a series that passed the filters. For a study, head is that of its first primary image set.
 
-    parts: reads parts by number, while the search goes on.
+    parts: reads parts by number, while the search goes on. warnings: reads the warnings of its instances, by the number
+    of the stored object.
     """
 
     study_instance_uid: str
@@ -270,6 +271,7 @@ class Candidate:
     series_count: int
     instance_count: int
     parts: Callable[[Collection[int]], list[Part]]
+    warnings: Callable[[], Mapping[int, tuple[int, ...]]]
 
 
 @dataclass(frozen=True, slots=True)

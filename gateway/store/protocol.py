@@ -149,12 +149,14 @@ class ReceivedInstance:
     """An instance that lies in a committed pack and waits for its place in an image set.
 
     dataset: group 0002 included, pixel data left out, large binary values as BulkData whose bytes lie at bulk[uri].
+    warnings: Warning Reasons (0008,1196) of what was seen in it.
     """
 
     dataset: Dataset
     address: Address
     sha256: str
     bulk: Mapping[str, Address] = field(default_factory=dict)
+    warnings: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +183,13 @@ class StoredObject:
     """The PS3.10 bytes an instance came as, before any edit.
 
     fingerprint: of their attributes (metadata/fingerprint.py); while a version has the same, these bytes are it.
+    warnings: the Warning Reasons (0008,1196) they were stored with, ascending.
     """
 
     address: Address
     sha256: str
     fingerprint: bytes = b""
+    warnings: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ _ONE_PATIENT = frozenset({"patient_id", "accession_number", "study_id"})
 _MODALITIES = "EXISTS (SELECT 1 FROM study_modality WHERE study_modality.study = study.id AND modality IN ({marks}))"
 _INSTANCE = "EXISTS (SELECT 1 FROM slot WHERE slot.image_set = image_set.id AND slot.sop_instance_uid IN ({marks}))"
 _KEYED = "image_set.id IN (SELECT image_set FROM instance_key WHERE key IN ({marks}))"
+_WARNED = "EXISTS (SELECT 1 FROM object WHERE object.image_set = image_set.id AND object.warnings IS NOT NULL)"
 _TEXT = "study.id IN (SELECT rowid FROM study_text WHERE study_text MATCH ?)"
 # Each name with and without the empty components at its end, as matching has it.
 _LIKE_NAME = "(study_name.name GLOB ? OR rtrim(study_name.name, '^ ') GLOB ?)"
@@ -236,6 +237,8 @@ def _conditions(one: Filter, datastore: int, order: str) -> Iterator[tuple[str, 
                 yield "study.names GLOB ?", (f"*{word.replace('[', '[[]')}*",)
     elif one.kind == "like":
         yield from _like(one, datastore)
+    elif one.kind == "present":
+        yield _WARNED, ()
     elif one.field == "sop_instance_uid":
         yield _KEYED.format(marks=marks), [instance_key(uid) for uid in one.values]
         yield _INSTANCE.format(marks=marks), one.values
@@ -371,6 +374,12 @@ def _candidate(connection: Connection, study: int, image_set: int) -> Candidate:
     def parts(numbers: Collection[int]) -> list[Part]:
         return list(read_parts(connection, image_set, numbers).values())
 
+    def warnings() -> dict[int, tuple[int, ...]]:
+        rows = connection.execute(
+            "SELECT number, warnings FROM object WHERE image_set = ? AND warnings IS NOT NULL", (image_set,)
+        )
+        return {number: tuple(json.loads(codes)) for number, codes in rows}
+
     return Candidate(
         study_instance_uid=row[0],
         head=row[1],
@@ -380,4 +389,5 @@ def _candidate(connection: Connection, study: int, image_set: int) -> Candidate:
         series_count=row[5],
         instance_count=row[6],
         parts=parts,
+        warnings=warnings,
     )

@@ -349,13 +349,19 @@ def files(
 
 def _objects(connection: Connection, image_set: int, numbers: Sequence[int]) -> dict[int, StoredObject]:
     """Return stored objects by number. Those of an image set lie together, and are mostly asked for together."""
-    select = "SELECT number, pack, offset, length, sha256, fingerprint FROM object WHERE image_set = ? AND number "
+    columns = "number, pack, offset, length, sha256, fingerprint, warnings"
+    select = f"SELECT {columns} FROM object WHERE image_set = ? AND number "
     first, last = min(numbers, default=0), max(numbers, default=-1)
     if last - first < 2 * len(numbers):
         rows = connection.execute(f"{select} BETWEEN ? AND ?", (image_set, first, last)).fetchall()
     else:
         rows = [connection.execute(f"{select} = ?", (image_set, number)).fetchone() for number in numbers]
-    return {row[0]: StoredObject(Address(row[1].hex(), row[2], row[3]), row[4].hex(), row[5]) for row in rows}
+    return {row[0]: _stored_object(row) for row in rows}
+
+
+def _stored_object(row: tuple[Any, ...]) -> StoredObject:
+    warnings = tuple(json.loads(row[6])) if row[6] else ()
+    return StoredObject(Address(row[1].hex(), row[2], row[3]), row[4].hex(), row[5], warnings)
 
 
 # How many versions are looked at for a head that instances came with: the first ones have it, or none.

@@ -38,12 +38,16 @@ _EQUAL: Mapping[Tag, str] = {
 _NAMES: Mapping[Tag, str] = {"00100010": "patient_name", "00080090": "referring_physician_name"}
 _STUDY_DATE: Tag = "00080020"
 
+# HealthImaging keeps what an instance was imported with here, and finds it by that (devguide, "Searching for DICOM
+# instances").
+WARNING_REASON: Tag = "00081196"
+
 # Of these, the ones that wild cards can be matched with (PS3.4 C.2.2.2.4).
 _LIKE = frozenset({"patient_id", "accession_number", "study_id", "study_description"})
 
 # Which of these a row of the level has.
 _OF_SERIES = frozenset({"series_instance_uid", "modality"})
-_OF_INSTANCE = frozenset({"sop_instance_uid"})
+_OF_INSTANCE = frozenset({"sop_instance_uid", "warning_reason"})
 
 _DATE = re.compile(r"[0-9]{8}")
 
@@ -83,6 +87,8 @@ def _filter(query: Query, condition: Condition) -> Filter | None:
         return _name_filter(_NAMES[tag], condition)
     if tag == _STUDY_DATE:
         return _date_filter(condition)
+    if tag == WARNING_REASON and query.level == "Instance" and condition.kind != "empty":
+        return Filter("warning_reason", "present", ())
     name = _EQUAL.get(tag)
     below = {"Study": _OF_SERIES | _OF_INSTANCE, "Series": _OF_INSTANCE, "Instance": frozenset[str]()}[query.level]
     if name is None or name in below:
@@ -181,15 +187,24 @@ class Collector:
             **to_dataset(head.patient, head.study, head.series, only=self.needed),
             **computed("Instance", candidate),
         }
+        asked = self.needed is None or WARNING_REASON in self.needed
+        warnings = candidate.warnings() if asked else {}
         for part in candidate.manifest:
             if self.complete and self._full:
                 return
             if self.complete and self.found + part.count <= self.skip:
                 self.found += part.count
             elif part.number:
-                self._visit_part(candidate, head.series_instance_uid, above, part.number)
+                self._visit_part(candidate, head.series_instance_uid, above, part.number, warnings)
 
-    def _visit_part(self, candidate: Candidate, series: str, above: Dataset, number: int) -> None:
+    def _visit_part(
+        self,
+        candidate: Candidate,
+        series: str,
+        above: Dataset,
+        number: int,
+        warnings: Mapping[int, tuple[int, ...]],
+    ) -> None:
         for placed in (one for part in candidate.parts([number]) for one in unpack_part(part)):
             if self._uids is not None and placed.sop_instance_uid not in self._uids:
                 continue
@@ -198,7 +213,10 @@ class Collector:
             if self.complete and self.found < self.skip:
                 self.found += 1
                 continue
-            dataset = in_tag_order({**above, **to_dataset(placed.metadata, only=self.needed)})
+            dataset = {**above, **to_dataset(placed.metadata, only=self.needed)}
+            if placed.object_number in warnings:
+                dataset[WARNING_REASON] = Element("US", warnings[placed.object_number])
+            dataset = in_tag_order(dataset)
             if self.complete or matches_all(dataset, self.query.conditions):
                 self._keep(Match(candidate.study_instance_uid, series, placed.sop_instance_uid, dataset))
 

@@ -5,6 +5,7 @@ devguide, "Searching DICOM data in HealthImaging".
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 
 from gateway.dicomweb import qido, search_rules
 from gateway.store.protocol import Store
-from tests.dicomweb.wire import patched, stored, value
+from tests.dicomweb.wire import patched, stored, stow, value
 from tests.samples import instance
 
 A, B = "1.2.3.1", "1.2.3.2"
@@ -194,3 +195,24 @@ async def test_instances_of_a_study_come_by_their_last_change(filled: httpx.Asyn
     series = [value(one, SERIES) for one in (await filled.get(f"{datastore}/studies/{A}/instances")).json()]
 
     assert series == [f"{A}.2"] * 3 + [f"{A}.1"] * 3
+
+
+# -- warnings
+
+
+async def test_instances_are_found_by_warning_reason(filled: httpx.AsyncClient, datastore: str) -> None:
+    """By a code or with wild cards; of those without a warning there is nothing to find."""
+    with warnings.catch_warnings(action="ignore"):  # pydicom's, of what it is asked to write
+        odd = instance(study=A, SeriesInstanceUID=f"{A}.1", SOPInstanceUID=f"{A}.1.03", SeriesNumber="10")
+    assert (await stow(filled, odd)).status_code == 202
+    url = f"{datastore}/studies/{A}/series/{A}.1/instances"
+
+    for query in ("WarningReason=45570", "00081196=45570", "WarningReason=*", "WarningReason=455*"):
+        [one] = (await filled.get(f"{url}?{query}")).json()
+        assert (value(one, INSTANCE), one["00081196"]) == (f"{A}.1.03", {"vr": "US", "Value": [45570]})
+    for query in ("WarningReason=45056", "WarningReason=450*"):
+        assert (await filled.get(f"{url}?{query}")).status_code == 204
+    [*sound, last] = (await filled.get(f"{url}?includefield=WarningReason")).json()
+    assert [("00081196" in one) for one in (*sound, last)].count(True) == 1
+    [retrieved] = (await filled.get(f"{datastore}/studies/{A}/series/{A}.1/instances/{A}.1.03/metadata")).json()
+    assert "00081196" not in retrieved  # it is said of the instance, and not by it

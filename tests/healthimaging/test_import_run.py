@@ -11,6 +11,7 @@ from typing import Any
 import pydicom
 import pytest
 
+from gateway.dicom.matching import Condition, Query
 from gateway.errors import NotFound, StorageFull
 from gateway.healthimaging import import_run
 from gateway.healthimaging.import_input import ImportFailed, Limits
@@ -289,6 +290,19 @@ async def test_real_file_that_is_odd_is_imported_with_one_warning(
     assert (told["warning_reason_code"], told["type"]) == (code, kind)
     [stored] = (await desk.store.objects(desk.datastore_id, warning["importResponse"]["imageSetId"])).values()
     assert bytes(await desk.store.read(stored.address))[128:] == file[128:]
+
+
+async def test_imported_instance_is_found_by_its_warning(desk: Desk) -> None:
+    """That of warning.ndjson, as long as the instance is there."""
+    desk.put("1.dcm", sample("JPEG2000-embedded-sequence-delimiter.dcm").read_bytes())
+    desk.put("2.dcm", sample("CT_small.dcm").read_bytes())
+    await desk.carry_out()
+    condition = Condition(("00081196",), "US", "single", ("45312",))
+
+    [found] = (await desk.store.search(desk.datastore_id, Query("Instance", (condition,)))).matches
+
+    assert found.dataset["00081196"].values == (45312,)
+    assert found.dataset["00080016"].values == ("1.2.840.10008.5.1.4.1.1.7",)
 
 
 async def test_other_sop_class_in_the_file_meta_information_is_warned_of(desk: Desk) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from gateway.dicom.matching import Condition, Order, Query, QueryLevel, matches_all
+from gateway.dicom.matching import Condition, Kind, Order, Query, QueryLevel, matches_all
 from gateway.errors import Level
 from gateway.metadata.image_set import Delete, MetadataUpdates, Revert
 from gateway.store import versioned
-from gateway.store.protocol import Edit, ImageSetEdit, ImageSetSearch, Match, Store
-from tests.store.received import Sent, sent, store_sent
+from gateway.store.protocol import Copy, Edit, ImageSetEdit, ImageSetSearch, Match, Provenance, Store
+from tests.store.received import Sent, received, sent, store_sent
 
 # Two patients with the same name but for case and a group, dates missing and odd, several series and modalities.
 JAPANESE = "Yamada^Tarou=山田^太郎=やまだ^たろう"
@@ -47,6 +47,7 @@ ORDER = ["1.2", "1.6", "1.3", "1.1", "1.5", "1.4"]
 PATIENT_NAME, PATIENT_ID, STUDY_DATE = ("00100010",), ("00100020",), ("00080020",)
 STUDY_UID, SERIES_UID, INSTANCE_UID = ("0020000D",), ("0020000E",), ("00080018",)
 MODALITIES, MODALITY = ("00080061",), ("00080060",)
+WARNING = ("00081196",)
 
 # A condition, and the studies that meet it, in the order of an answer.
 STUDY_CONDITIONS: dict[str, tuple[Condition, list[str]]] = {
@@ -278,6 +279,52 @@ class SearchTests:
         newest_first = await filled.search(datastore_id, Query("Series", conditions))
 
         assert await filled.search(datastore_id, Query("Series", conditions, order="SeriesNumber")) == newest_first
+
+    async def test_instances_are_found_by_what_they_were_stored_with_a_warning_for(
+        self, filled: Store, datastore_id: str
+    ) -> None:
+        """One code of several, or any; what was replaced by bytes without one is not, and an edit changes nothing."""
+        await store_sent(filled, datastore_id, [sent("1.7.1.1", "1.7.1", "1.7"), sent("1.7.1.2", "1.7.1", "1.7")])
+        [one, _] = await received(filled, [sent("1.7.1.3", "1.7.1", "1.7"), sent("1.7.1.4", "1.7.1", "1.7")])
+        odd = [replace(one, warnings=(45328, 45571))]
+        [outcome] = await filled.store_instances(datastore_id, odd, Provenance("tester"))
+        image_set_id = outcome.image_set_id
+        name = {"SchemaVersion": 1.1, "Patient": {"DICOM": {"PatientName": "A"}}}
+        await filled.edit(Edit(datastore_id, (ImageSetEdit(image_set_id, outcome.version, MetadataUpdates(name)),)))
+
+        async def found(kind: Kind, *values: str) -> list[tuple[str | None, tuple[Any, ...]]]:
+            query = Query("Instance", (Condition(WARNING, "US" if kind == "single" else "CS", kind, values),))
+            matches = (await filled.search(datastore_id, query)).matches
+            return [(one.sop_instance_uid, one.dataset["00081196"].values) for one in matches]
+
+        assert await found("single", "45571") == [("1.7.1.3", (45328, 45571))]
+        assert await found("wildcard", "*") == [("1.7.1.3", (45328, 45571))]
+        assert await found("wildcard", "453??") == [("1.7.1.3", (45328, 45571))]
+        assert await found("single", "45056") == []
+        await store_sent(filled, datastore_id, [sent("1.7.1.3", "1.7.1", "1.7", PatientName="A", ImageComments="new")])
+        assert await found("wildcard", "*") == []
+
+    async def test_coercion_and_uids_are_warnings_to_be_found(self, filled: Store, datastore_id: str) -> None:
+        """What the store itself warns of."""
+        one = sent("1.1.1.03", "1.1.1", "1.1", StudyDate="20200101", PatientName="Roe")
+        [outcome] = await store_sent(filled, datastore_id, [one])
+
+        condition = Condition(WARNING, "CS", "wildcard", ("*",))
+        [match] = (await filled.search(datastore_id, Query("Instance", (condition,)))).matches
+
+        assert outcome.warnings == (45056, 45570)
+        assert (match.sop_instance_uid, match.dataset["00081196"].values) == ("1.1.1.03", (45056, 45570))
+
+    async def test_a_copy_has_the_warnings_of_its_source(self, filled: Store, datastore_id: str) -> None:
+        """Nothing that was stored with a warning becomes sound by being copied."""
+        [one] = await received(filled, [sent("1.7.1.1", "1.7.1", "1.7")])
+        [outcome] = await filled.store_instances(datastore_id, [replace(one, warnings=(45330,))], Provenance("tester"))
+
+        objects = await filled.objects(datastore_id, outcome.image_set_id)
+        copied = await filled.copy(Copy(datastore_id, outcome.image_set_id, 1))
+        of_copy = await filled.objects(datastore_id, copied.destination.image_set_id)
+
+        assert [one.warnings for one in (*objects.values(), *of_copy.values())] == [(45330,), (45330,)]
 
     async def test_a_match_has_its_level_and_those_above(self, filled: Store, datastore_id: str) -> None:
         """With what PS3.18 Tables 10.6.3-3 to 10.6.3-5 add, in ascending order of tags."""

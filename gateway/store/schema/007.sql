@@ -36,3 +36,7 @@ CREATE TABLE instance_key (
   PRIMARY KEY (key, image_set)
 ) WITHOUT ROWID;
 INSERT INTO instance_key SELECT DISTINCT instance_key(sop_instance_uid), image_set FROM slot ORDER BY 1, 2;
+
+-- The Warning Reasons (0008,1196) that an instance was stored with, JSON; null for none.
+ALTER TABLE object ADD COLUMN warnings TEXT;
+CREATE INDEX object_with_warnings ON object (image_set) WHERE warnings IS NOT NULL;
