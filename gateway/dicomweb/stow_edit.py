@@ -52,6 +52,7 @@ COMPUTED = frozenset(
         "00080061",  # ModalitiesInStudy
         "00080062",  # SOPClassesInStudy
         "00080201",  # TimezoneOffsetFromUTC
+        "00081196",  # WarningReason
         "00081190",  # RetrieveURL
         "00083002",  # AvailableTransferSyntaxUID
         "00201200",  # NumberOfPatientRelatedStudies

@@ -24,7 +24,7 @@ from tests.dicomweb.edits import (
     ui,
     version_of,
 )
-from tests.dicomweb.wire import stored
+from tests.dicomweb.wire import STOW, multipart, stored
 from tests.samples import ct_series, instance
 
 OTHER_STUDY_UID = "1.2.826.0.1.3680043.8.498.2"
@@ -93,6 +93,17 @@ async def test_an_unchanged_search_result_changes_nothing(client: httpx.AsyncCli
 
     assert response.status_code == 200, response.text
     assert await version_of(client) == 1
+
+
+async def test_a_result_with_a_warning_changes_nothing(client: httpx.AsyncClient) -> None:
+    """WarningReason is said of how an instance was stored, and is no attribute of it."""
+    irregular = instance(study="1.2.3", SOPInstanceUID="1.2.3.14").replace(b"1.2.3.14", b"1.2.3.04")
+    await client.post(f"{ROOT}/studies", content=multipart([irregular]), headers={"Content-Type": STOW})
+    found = (await client.get("/dicomweb/studies/1.2.3/instances?includefield=all")).json()
+
+    assert [one["00081196"]["Value"] for one in found] == [[45570]]
+    assert (await post(client, *found)).status_code == 200
+    assert [one["version"] for one in (await client.get("/dicomweb/studies/1.2.3/versions")).json()] == [1]
 
 
 async def test_attributes_of_a_higher_level_edit_that_level(client: httpx.AsyncClient) -> None:
