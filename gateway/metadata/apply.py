@@ -159,7 +159,7 @@ def _vrs_after(level: LevelMetadata, dicom: Attributes, touched: Mapping[str, Le
     concerned, entries = set(touched), set(map(_leaf, stored))
     for given in touched.values():
         entries.update(map(_leaf, given.get("DICOMVRs", {}) if given else ()))
-    if not entries:
+    if not entries or all(_has_the_vr(key, given, level) for key, given in touched.items()):
         return stored
     for key in touched:
         concerned.update(keys_in(level["DICOM"].get(key)), keys_in(dicom.get(key)))
@@ -176,6 +176,14 @@ def _vrs_after(level: LevelMetadata, dicom: Attributes, touched: Mapping[str, Le
         | {path: vr for path, vr in again.items() if _leaf(path) in concerned},
         dicom,
     )
+
+
+def _has_the_vr(key: str, given: LevelMetadata | None, level: LevelMetadata) -> bool:
+    """Whether an attribute was there and is no sequence, before and after, and is given the VR that it has."""
+    if given is None or key not in level["DICOM"]:
+        return False
+    plain = not any(isinstance(value, (list, dict)) for value in (given["DICOM"][key], level["DICOM"][key]))
+    return plain and given.get("DICOMVRs", {}).get(key) == level.get("DICOMVRs", {}).get(key)
 
 
 def _in_order_of_keys(vrs: dict[str, str], dicom: Attributes) -> dict[str, str]:

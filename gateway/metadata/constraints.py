@@ -61,15 +61,27 @@ def violations(
     Without force, `force_lifts` tells which of them would go. One rule is told late: `private-vr`, when nothing else
     stands in the way of the element.
     """
+    without, left = violations_and_left(metadata, targets, profile=profile, primary=primary)
+    return left if force else without
+
+
+def violations_and_left(
+    metadata: ImageSetMetadata, targets: Sequence[Target], *, profile: Profile, primary: bool
+) -> tuple[list[Violation], list[Violation]]:
+    """Return `violations` without force, and those that force leaves."""
     edit = Edit(metadata, tuple(targets), profile, primary)
-    found: dict[Violation, None] = {}
+    without: dict[Violation, None] = {}
+    left: dict[Violation, None] = {}
     for target in edit.targets:
         case = Case(target, edit)
         broken = [violation for row in _rows_for(target) for violation in _broken(row, case)]
-        left = [violation for violation in broken if not (force and violation.force_lifts)]
-        others = [violation for violation in left if violation.rule != "private-vr"]
-        found.update(dict.fromkeys(others or left))
-    return list(found)
+        without.update(dict.fromkeys(_told(broken)))
+        left.update(dict.fromkeys(_told([violation for violation in broken if not violation.force_lifts])))
+    return list(without), list(left)
+
+
+def _told(broken: Sequence[Violation]) -> Sequence[Violation]:
+    return [violation for violation in broken if violation.rule != "private-vr"] or broken
 
 
 def _rows_for(target: Target) -> tuple[Constraint, ...]:

@@ -114,7 +114,7 @@ class Copier:
         def chosen(image_set: ImageSetVersion) -> frozenset[str] | tuple[()]:
             return choose(image_set) or ()
 
-        return await self.log.current_study(copy.datastore_id, study_instance_uid, chosen)
+        return await self.log.current_study(copy.datastore_id, study_instance_uid, chosen, to_add=True)
 
     # -- the source
 

@@ -70,10 +70,12 @@ class Editor:
     async def edit(self, edit: Edit, study_instance_uid: str, at: datetime) -> EditResult:
         """Carry an edit out. Raises as Store.edit does, and StudyChanged where it is worth another try."""
         choose = _chooser(edit, self.record_original_attributes)
-        study = await self.log.current_study(edit.datastore_id, study_instance_uid, choose)
+        to_add = any(isinstance(one.change, Move) for one in edit.image_sets)
+        study = await self.log.current_study(edit.datastore_id, study_instance_uid, choose, to_add=to_add)
         targets = _targets(edit, study)
         studies = {study.study_instance_uid: study}
-        studies |= {uid: await self.log.current_study(edit.datastore_id, uid, choose) for uid in _moved_to(edit, study)}
+        for uid in _moved_to(edit, study):
+            studies[uid] = await self.log.current_study(edit.datastore_id, uid, choose, to_add=to_add)
         occasion = Occasion(at, _action(edit), edit.provenance, edit.force)
         steps = [
             step

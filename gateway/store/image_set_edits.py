@@ -10,7 +10,7 @@ from gateway.errors import (
     Violation,
 )
 from gateway.metadata.apply import apply_to, apply_updates, named_instances
-from gateway.metadata.constraints import violations
+from gateway.metadata.constraints import violations_and_left
 from gateway.metadata.diff import changes, summarise
 from gateway.metadata.image_set import (
     Change,
@@ -76,8 +76,7 @@ def update(
     targets = targets_of(updates)
     before = ImageSetMetadata(draft.head, _named(current, None if record else named_instances(targets)))
     primary = current.properties.is_primary
-    broken = violations(before, targets, profile=profile, primary=primary, force=False)
-    left = violations(before, targets, profile=profile, primary=primary, force=True) if broken else []
+    broken, left = violations_and_left(before, targets, profile=profile, primary=primary)
     step = Step(current, draft, (), tuple(broken), tuple(left))
     if left:
         return step

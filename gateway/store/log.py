@@ -315,11 +315,13 @@ class VersionLog(Protocol):
         datastore_id: str,
         study_instance_uid: str,
         choose: Choice = no_instances,
+        *,
+        to_add: bool = False,
     ) -> CurrentStudy:
         """Return a study as it is now, with the parts of the instances chosen in each image set.
 
-        Where any is chosen the last part comes too, because new instances go there. `choose` may run on another thread,
-        and more than once; () chooses none.
+        to_add: where any is chosen the last part comes too, because new instances go there. `choose` may run on another
+        thread, and more than once; () chooses none.
         """
 
     async def study_for_store(

@@ -10,9 +10,10 @@ sqlite_search SearchImageSets, sqlite_tables data stores and jobs. sqlite_databa
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from gateway.errors import NotFound
 from gateway.metadata.study_summary import StudySummary
@@ -33,6 +34,7 @@ from gateway.store.log import (
     Append,
     Candidate,
     Choice,
+    CurrentImageSet,
     CurrentStudy,
     Filter,
     FoundImageSet,
@@ -62,8 +64,25 @@ from gateway.store.study_now import StudyNow, after_append
 KEPT_IMAGE_SETS = 4096
 # Image sets of a study that is read back by who appends to it; for more of them every store would wait.
 READ_BACK = 16
+# Bytes of the parts that some instances are in, as many as are asked for by their names; and of the names.
+KEPT_PART_BYTES = 8 * 1024 * 1024
+KEPT_INSTANCES = 8
+KEPT_NAMES = 1024
 # UIDs of the studies that image sets are in.
 KEPT_STUDIES_OF = 65536
+
+
+# Of which instances parts are kept, in which version: that never changes, so nothing of it is ever forgotten but for
+# want of room.
+_InstancesOf: TypeAlias = tuple[str, str, int, frozenset[str]]
+
+
+def _instances_of(version: ImageSetVersion, instances: Collection[str]) -> _InstancesOf:
+    return version.datastore_id, version.image_set_id, version.version, frozenset(instances)
+
+
+def _bytes_of(parts: Mapping[int, Part]) -> int:
+    return sum(len(part.body) for part in parts.values()) + KEPT_NAMES
 
 
 def _read_back(connection: Connection, before: StudyNow, datastore_id: str, study_instance_uid: str) -> StudyNow | None:
@@ -89,6 +108,7 @@ class SqliteLog:
             KEPT_IMAGE_SETS, lambda now: 1 + len(now.current.image_sets)
         )
         self._studies_of: Kept[tuple[str, str], str] = Kept(KEPT_STUDIES_OF)
+        self._parts_of: Kept[_InstancesOf, Mapping[int, Part]] = Kept(KEPT_PART_BYTES, _bytes_of)
         self._datastores: Kept[None, list[Datastore]] = Kept(1)
 
     async def append(self, append: Append) -> None:
@@ -128,9 +148,12 @@ class SqliteLog:
                 await self._study_now(datastore_id, await self.study_of(datastore_id, image_set_id))
                 if kept := self._kept(datastore_id, image_set_id, version):
                     return kept
-        return await self.database.read(
+        found = await self.database.read(
             lambda connection: sqlite_versions.read(connection, datastore_id, image_set_id, version, instances)
         )
+        if instances and len(instances) <= KEPT_INSTANCES:  # who looks at one is about to edit it
+            self._parts_of.put(_instances_of(found.properties, instances), found.parts)
+        return found
 
     def _kept(self, datastore_id: str, image_set_id: str, version: int | None) -> StoredVersion | None:
         """Return a version without parts, if it is the current one and its study is kept."""
@@ -151,14 +174,32 @@ class SqliteLog:
         datastore_id: str,
         study_instance_uid: str,
         choose: Choice = no_instances,
+        *,
+        to_add: bool = False,
     ) -> CurrentStudy:
         current = (await self._study_now(datastore_id, study_instance_uid)).current
         chosen = [choose(image_set.properties) for image_set in current.image_sets]
         if all(instances is not None and not instances for instances in chosen):
             return current
+        if not to_add and (known := self._with_parts_known(current, chosen)):
+            return known
         return await self.database.read(
-            lambda connection: sqlite_versions.current_study(connection, datastore_id, study_instance_uid, choose)
+            lambda connection: sqlite_versions.current_study(
+                connection, datastore_id, study_instance_uid, choose, to_add
+            )
         )
+
+    def _with_parts_known(self, current: CurrentStudy, chosen: Sequence[Collection[str] | None]) -> CurrentStudy | None:
+        """Return a study with the parts of the instances chosen, None where some of them were not read lately."""
+        image_sets: list[CurrentImageSet] = []
+        for image_set, instances in zip(current.image_sets, chosen, strict=True):
+            if instances is None:
+                return None
+            parts = self._parts_of.peek(_instances_of(image_set.properties, instances)) if instances else {}
+            if parts is None:
+                return None
+            image_sets.append(replace(image_set, parts=parts))
+        return replace(current, image_sets=tuple(image_sets))
 
     async def study_for_store(
         self, datastore_id: str, study_instance_uid: str, arriving: Mapping[str, Collection[str]]

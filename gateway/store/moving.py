@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gateway.dicom.dataset import Dataset
 from gateway.errors import Gone, NotFound, VersionConflict, Violation
-from gateway.metadata.constraints import violations
+from gateway.metadata.constraints import violations_and_left
 from gateway.metadata.image_set import Change, Head, ImageSetMetadata, InstanceMetadata, MetadataUpdates, Profile
 from gateway.metadata.mapping import UPDATE_SCHEMA_VERSION, to_dataset
 from gateway.metadata.original_attributes import add_original_attributes, original_attributes_item, prior_values
@@ -97,7 +97,7 @@ def _violations(
     targets = targets_of(MetadataUpdates({"SchemaVersion": UPDATE_SCHEMA_VERSION, "Study": study}))
     before = ImageSetMetadata(head, {move.sop_instance_uid: moved.metadata})
     primary = moved.source.properties.is_primary
-    refused, left = (violations(before, targets, profile=profile, primary=primary, force=one) for one in (False, True))
+    refused, left = violations_and_left(before, targets, profile=profile, primary=primary)
     if comes.current is not None and comes.instance(move.new_uid) is not None:
         there = Violation(
             rule="duplicate",

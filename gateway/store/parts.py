@@ -31,6 +31,7 @@ BYTES_IN_PART = 256 * 1024
 # A longer manifest, in bytes of JSON, is compressed.
 PLAIN_MANIFEST = 256
 
+PARTS_KEPT = 8  # taken apart, less than 1 MB each but for instances that are larger themselves
 HEADS_KEPT = 1024  # decoded, some 5 KB each
 HEADS_PACKED_LATELY = 256  # that nobody has asked for since: who edits does at once
 _PACKED_LATELY: dict[bytes, Head] = {}
@@ -225,15 +226,19 @@ def unpack_index(packed: bytes) -> dict[str, int]:
     return numbers
 
 
-def unpack_part(part: Part) -> list[PlacedInstance]:
-    """Return the instances of a part. Raises StorageFailed where the bytes are damaged."""
+@functools.lru_cache(PARTS_KEPT)
+def unpack_part(part: Part) -> tuple[PlacedInstance, ...]:
+    """Return the instances of a part. Raises StorageFailed where the bytes are damaged.
+
+    Of the same bytes it is the same objects: an edit looks at a part several times, and nobody changes an instance.
+    """
     text = _text(part)
     numbers = unpack_index(part.index)
     packed_class = part.sop_classes[0] if len(part.sop_classes) == 1 else None
-    return [
+    return tuple(
         PlacedInstance.packed(uid, number, member, packed_class)
         for (uid, number), member in zip(numbers.items(), _members(text, list(numbers)), strict=True)
-    ]
+    )
 
 
 def instances_of(part: Part) -> Mapping[str, InstanceMetadata]:

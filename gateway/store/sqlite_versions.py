@@ -168,6 +168,7 @@ def current_study(
     datastore_id: str,
     study_instance_uid: str,
     choose: Choice,
+    to_add: bool = False,
 ) -> CurrentStudy:
     datastore = datastore_key(connection, datastore_id)
     study = connection.execute(
@@ -182,7 +183,7 @@ def current_study(
         (study[0],),
     ).fetchall()
     return CurrentStudy(
-        study_instance_uid, study[1], tuple(_current_image_set(connection, row, choose) for row in rows)
+        study_instance_uid, study[1], tuple(_current_image_set(connection, row, choose, to_add) for row in rows)
     )
 
 
@@ -192,7 +193,7 @@ def study_for_store(
     def choose(version: ImageSetVersion) -> Collection[str]:
         return arriving.get(version.series_instance_uid, ()) if version.state != "DELETED" else ()
 
-    study = current_study(connection, datastore_id, study_instance_uid, choose)
+    study = current_study(connection, datastore_id, study_instance_uid, choose, to_add=True)
     stored = {
         image_set.image_set_id: _objects_in_parts(connection, image_set, choose(image_set.properties))
         for image_set in study.image_sets
@@ -225,12 +226,12 @@ def study_now(connection: Connection, datastore_id: str, study_instance_uid: str
     return StudyNow(study_versions(connection, datastore_id, study_instance_uid, limit=1)[0], current)
 
 
-def _current_image_set(connection: Connection, row: tuple[Any, ...], choose: Choice) -> CurrentImageSet:
+def _current_image_set(connection: Connection, row: tuple[Any, ...], choose: Choice, to_add: bool) -> CurrentImageSet:
     packed, head, key, modality, next_part, next_object = row[COLUMNS:]
     manifest = unpack_manifest(packed)
     version = properties(row)
     chosen = choose(version)
-    parts = _parts_of_instances(connection, key, manifest, chosen, with_last=True) if chosen is None or chosen else {}
+    parts = _parts_of_instances(connection, key, manifest, chosen, to_add) if chosen is None or chosen else {}
     return CurrentImageSet(version, head, manifest, parts, modality, next_part, next_object)
 
 

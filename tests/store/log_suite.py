@@ -24,7 +24,7 @@ from gateway.store.log import (
     VersionLog,
 )
 from gateway.store.parts import PlacedInstance, pack_head, pack_parts, reference, unpack_part
-from gateway.store.protocol import Answer, ChangeSummary, Datastore, Job, Provenance, StoredObject
+from gateway.store.protocol import Answer, ChangeSummary, Datastore, ImageSetVersion, Job, Provenance, StoredObject
 
 DATASTORE = "d" * 32
 STUDY = "1.2.3"
@@ -273,15 +273,34 @@ class LogTests:
             await log.study(DATASTORE, "9.9")
 
     async def test_the_current_study_is_read_with_the_parts_chosen(self, log: VersionLog) -> None:
-        """A writer reads the study, the instances it changes, and the last part for those it adds."""
+        """A writer reads the study, the instances it changes, and the last part if it adds some."""
         await log.append(append_of(new_version(A, 1, count=200), new_version(B, 1, count=200)))
 
-        study = await log.current_study(DATASTORE, STUDY, lambda one: ["1.1"] if one.image_set_id == A else ())
+        def choose(one: ImageSetVersion) -> list[str]:
+            return ["1.1"] if one.image_set_id == A else []
+
+        study = await log.current_study(DATASTORE, STUDY, choose)
+        to_add_to = await log.current_study(DATASTORE, STUDY, choose, to_add=True)
 
         assert [image_set.image_set_id for image_set in study.image_sets] == [A, B]
-        assert [list(image_set.parts) for image_set in study.image_sets] == [[0, 3], []]
+        assert [list(image_set.parts) for image_set in study.image_sets] == [[0], []]
+        assert [list(image_set.parts) for image_set in to_add_to.image_sets] == [[0, 3], []]
         assert [(one.next_part, one.next_object, one.modality) for one in study.image_sets] == [(200, 1001, "CT")] * 2
         assert await log.study_of(DATASTORE, A) == STUDY
+
+    async def test_a_study_is_read_as_it_is_after_its_instances_were_looked_at(self, log: VersionLog) -> None:
+        """Whoever looked at an instance in one version gets it in the next one as it is there."""
+        first, second = new_version(A, 1, count=70), new_version(A, 2, count=70)
+        for expected, version in enumerate((first, second)):
+            await log.append(append_of(version, expected=expected))
+            uid = f"{version.version}.1"
+            looked_at = await log.read(DATASTORE, A, instances=[uid])
+
+            study = await log.current_study(DATASTORE, STUDY, lambda one, uid=uid: [uid])  # type: ignore[misc]
+
+            [current] = study.image_sets
+            assert (study.version, current.properties) == (version.version, looked_at.properties)
+            assert current.parts == looked_at.parts == {0: version.parts[100 * version.version]}
 
     async def test_a_study_is_read_for_a_store_with_what_is_stored(self, log: VersionLog) -> None:
         """The objects of arriving instances and the last part, of the series they arrive in, if it is not deleted."""

@@ -284,8 +284,8 @@ async def test_an_edit_that_meets_another_writer_of_the_study_is_tried_again(
     log = versioned._log
     current_study, meddled = log.current_study, []
 
-    async def meddle(*arguments: Any) -> Any:
-        found = await current_study(*arguments)
+    async def meddle(*arguments: Any, **options: Any) -> Any:
+        found = await current_study(*arguments, **options)
         if not meddled:
             meddled.append(True)
             monkeypatch.setattr(versioned, "_lock", lambda *_: asyncio.Lock())  # as if in another process
