@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import TypeAlias
 
-from PIL import Image, ImageCms, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageFont
+from PIL.GifImagePlugin import getdata, getheader
 
 from gateway.errors import InvalidQuery
 from gateway.pixels.description import Array
@@ -15,6 +16,8 @@ from gateway.pixels.rendering import Rendering, Viewport
 Picture: TypeAlias = Image.Image
 
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF"}
+
+_GIF_TRAILER = b";"
 
 # Letters are a thirtieth of the picture high, within what can be read and what leaves room for the image.
 _TEXT_SHARE, _SMALLEST_TEXT, _LARGEST_TEXT = 30, 9, 32
@@ -82,11 +85,28 @@ def encode(image: Picture, rendering: Rendering, icc_profile: bytes | None = Non
 
 
 def encode_animation(images: Iterator[Picture], milliseconds: int) -> bytes:
-    """Return pictures as an animated GIF that repeats. milliseconds: for each of them."""
-    file = BytesIO()
-    first = next(images)
-    first.save(file, "GIF", save_all=True, append_images=images, duration=milliseconds, loop=0)
-    return file.getvalue()
+    """Return pictures as an animated GIF that repeats. milliseconds: for each of them.
+
+    Each is a frame of its own, so that who counts frames counts the image's. Pillow's `save` would make one of two
+    that follow each other and are the same.
+    """
+    blocks: list[bytes] = []
+    before: Picture | None = None
+    for image in images:
+        box = _changed(before, image) if before else (0, 0, *image.size)
+        frame = image.crop(box)
+        if frame.mode != "L":
+            frame = frame.convert("P", palette=Image.Palette.ADAPTIVE)
+        if before is None:
+            blocks += getheader(frame.copy(), info={"loop": 0})[0]
+        blocks += getdata(frame, box[:2], duration=milliseconds, include_color_table=True)
+        before = image
+    return b"".join([*blocks, _GIF_TRAILER])
+
+
+def _changed(before: Picture, after: Picture) -> tuple[int, int, int, int]:
+    """Return what has to be drawn anew: the first pixel where nothing has."""
+    return ImageChops.difference(before, after).getbbox() or (0, 0, 1, 1)
 
 
 def srgb_profile() -> bytes:

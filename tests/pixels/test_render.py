@@ -425,6 +425,35 @@ def test_frames_follow_each_other_at_the_datasets_rate(attributes: dict[str, str
     assert image.info["loop"] == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "count", "milliseconds", "off"),
+    [("examples_ybr_color.dcm", 30, 30, 1.0), ("emri_small.dcm", 10, 100, 0.0), ("rtdose.dcm", 15, 100, 0.0)],
+)
+def test_each_frame_of_a_cine_is_one_of_the_animation(name: str, count: int, milliseconds: int, off: float) -> None:
+    """Also one that is as the one before, of which an ultrasound cine has two. Grey is exact, colour as near as 256."""
+    frames = frames_of(sample(name))
+
+    image = picture(render_animation(frames, Rendering("image/gif")))
+
+    assert getattr(image, "n_frames", 1) == count == frames.count
+    for number in range(1, count + 1):
+        image.seek(number - 1)
+        assert image.info["duration"] == milliseconds
+        wanted = np.asarray(Image.fromarray(shown(frames, number)).convert("RGB"), "f4")
+        assert np.abs(np.asarray(image.convert("RGB"), "f4") - wanted).mean() <= off
+
+
+def test_two_frames_alike_are_two() -> None:
+    """Three times the same: three frames, each as long as it is to be shown."""
+    pixels = np.array([[[0, 255]], [[0, 255]], [[0, 255]]], "u1")
+    image = picture(render_animation(frames_in(pixels, rows=1, columns=2, NumberOfFrames=3), Rendering("image/gif")))
+
+    assert getattr(image, "n_frames", 1) == 3
+    for number in range(3):
+        image.seek(number)
+        assert (image.info["duration"], np.asarray(image.convert("L")).tolist()) == (100, [[0, 255]])
+
+
 def test_an_animation_is_a_gif() -> None:
     """A JPEG has one picture."""
     with pytest.raises(NotAcceptable, match="only as image/gif"):
