@@ -16,7 +16,7 @@ from gateway.metadata.mapping import to_dataset
 from gateway.pixels.instance import transcode_instance
 from gateway.store.protocol import ImageSetFiles, InstanceFile, Member, Store
 
-# Of how many instances what has to be read of the log for them is read at a time: memory is bounded.
+# Of how many instances the metadata are read at a time where one has to be rewritten: memory is bounded.
 _BATCH = 64
 
 
@@ -44,20 +44,19 @@ class Writing:
         """Yield each file with its pieces. Raises InvalidPart10, NotAcceptable, TooLarge for what cannot be written."""
         wanted, splices = self.wanted, _Splices(self.files.head)
         for at in range(0, len(wanted), _BATCH):
-            batch = wanted[at : at + _BATCH]
-            spliced = [await self._without_rewriting(file, splices) for file in batch]
-            rest = {file.sop_instance_uid for file, pieces in zip(batch, spliced, strict=True) if pieces is None}
-            metadata = await self._metadata(rest) if rest else None
-            for file, pieces in zip(batch, spliced, strict=True):
+            batch, metadata = wanted[at : at + _BATCH], None
+            for place, file in enumerate(batch):
+                pieces = await self._without_rewriting(file, splices)
                 if pieces is None:
-                    assert metadata is not None
+                    metadata = metadata or await self._metadata({one.sop_instance_uid for one in batch[place:]})
                     pieces = await self._rewritten(file, metadata)
                 yield file, pieces
 
     async def _without_rewriting(self, file: InstanceFile, splices: _Splices) -> Sequence[Buffer] | None:
         """Return a file that came, with what was edited above its instance; None for one that has to be rewritten.
 
-        On the event loop: it takes a few microseconds.
+        On the event loop, where it takes a few microseconds, and one file after the other as they are sent: what has to
+        come from the disk is read ahead.
         """
         if not self.keeps_syntax(file):
             return None
