@@ -1,6 +1,7 @@
 """PS3.10 files: reading one into a dataset, and writing one, with as little changed as an edit asks for.
 
     read_part10     bytes -> dataset, where large binary values and pixel data lie        part10_read.py
+    Alike.read      the same, faster where a file is like those before                    part10_alike.py
     rewrite         original, dataset -> the original with the dataset's attributes       part10_rewrite.py
     write_part10    dataset -> bytes                                                      part10_write.py
 

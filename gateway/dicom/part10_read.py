@@ -9,7 +9,7 @@ is no VR is read as implicit VR.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -106,7 +106,8 @@ TRANSFER_SYNTAX_UID = "00020010"
 FILE_META_GROUP_LENGTH = "00020000"
 SPECIFIC_CHARACTER_SET = "00080005"
 _PIXEL_REPRESENTATION = "00280103"
-_CONTEXT = frozenset({SPECIFIC_CHARACTER_SET, _PIXEL_REPRESENTATION})
+# What other elements are decoded by.
+CONTEXT = frozenset({SPECIFIC_CHARACTER_SET, _PIXEL_REPRESENTATION})
 _LUT_DESCRIPTOR = "00283002"
 
 # PS3.5 A.5 inflates without a bound of its own. Flat images do reach a ratio of a thousand: small ones may.
@@ -129,12 +130,17 @@ def read_part10(data: Buffer, inline_limit: int = 4096) -> Part10:
     Raises InvalidPart10 for what is no PS3.10 file, is cut short, has an attribute twice, nests more than 64 sequences
     or holds more than 100,000 elements.
     """
-    layout = walk_part10(data)
+    return part10_of(walk_part10(data), inline_limit)
+
+
+def part10_of(layout: Layout, inline_limit: int) -> Part10:
+    """Return a file that was walked, decoded. Raises InvalidPart10 for an attribute that it has twice."""
     decoder = Decoder(layout.data, inline_limit, in_file=not layout.deflated)
     dataset = decoded_meta(layout) | decoder.top(layout)
     if layout.elements and layout.elements[0][0] < "0003":
         dataset = in_tag_order(dataset)
-    return Part10(dataset, layout.transfer_syntax_uid, decoder.bulk, tuple(_pixel_data(layout)))
+    inside = memoryview(layout.data) if layout.deflated else None
+    return Part10(dataset, layout.transfer_syntax_uid, decoder.bulk, tuple(pixel_data(layout.elements, inside)))
 
 
 def walk_part10(data: Buffer) -> Layout:
@@ -202,11 +208,12 @@ def decoded_meta(layout: Layout) -> Dataset:
     return decoder.dataset(layout.meta, Context(EXPLICIT_LITTLE, DEFAULT_CHARACTERS))
 
 
-def _pixel_data(layout: Layout) -> Iterator[PixelData]:
-    for raw in layout.elements:
+def pixel_data(elements: Iterable[Raw], inside: memoryview | None = None) -> Iterator[PixelData]:
+    """Yield what of the elements is pixel data. inside: the bytes that they lie in, where those are not the file's."""
+    for raw in elements:
         if raw[0] in PIXEL_DATA:
             tag, vr, _, start, stop, end, _ = raw
-            value = memoryview(layout.data)[start:stop] if layout.deflated else Span(start, stop - start)
+            value = Span(start, stop - start) if inside is None else inside[start:stop]
             yield PixelData(tag, vr, value, encapsulated=stop < end)
 
 
@@ -269,7 +276,7 @@ class Decoder:
         characters = outer.characters if outer else DEFAULT_CHARACTERS
         representation = outer.pixel_representation if outer else 0
         for raw in elements:
-            if raw[0] in _CONTEXT:
+            if raw[0] in CONTEXT:
                 tag, _, _, start, stop, _, _ = raw
                 if tag == SPECIFIC_CHARACTER_SET:
                     characters = character_set(strings(bytes(self.data[start:stop]).decode("latin-1")))

@@ -53,9 +53,9 @@ _DELIMITERS = frozenset({ITEM, ITEM_DELIMITER, SEQUENCE_DELIMITER})
 class Walker:
     """Walks one buffer. The limit on the number of elements is for all of it, however they are nested."""
 
-    def __init__(self, data: bytes | memoryview) -> None:
+    def __init__(self, data: bytes | memoryview, room: int = MAX_ELEMENTS) -> None:
         self.data = data
-        self._room = MAX_ELEMENTS
+        self._room = room
 
     def meta(self, position: int) -> tuple[list[Raw], int]:
         """Return the elements of group 0002 and where they end, whatever its group length says."""
@@ -74,6 +74,10 @@ class Walker:
             return [], encoding
         encoding = self._encoding_at(position, end, encoding)
         return self._elements(position, end, encoding, 0, delimited=False)[0], encoding
+
+    def element(self, position: int, end: int, encoding: Encoding) -> Raw:
+        """Return the explicit VR element at a position."""
+        return self._element(position, end, encoding, 0)
 
     def _elements(
         self, position: int, end: int, encoding: Encoding, depth: int, *, delimited: bool

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.errors import InvalidPart10
 from gateway.store.protocol import Store
-from gateway.store.receiving import AT_ONCE, WAITING, Ahead, receive_part10, received_instance
+from gateway.store.receiving import AT_ONCE, WAITING, WORTH_A_THREAD, Ahead, receive_part10, received_instance
 from tests.samples import instance, sample
 
 
@@ -143,7 +143,7 @@ async def test_a_sender_waits_while_too_much_waits() -> None:
         sizes.append(sum(pieces))
 
     ahead: Ahead[int] = Ahead(work)
-    await ahead.put([1], AT_ONCE + 1)
+    await ahead.put([1], WORTH_A_THREAD)
     await ahead.put([WAITING], WAITING)
     threading.Timer(0.05, go.set).start()
     await ahead.put([2], 2)
@@ -153,11 +153,24 @@ async def test_a_sender_waits_while_too_much_waits() -> None:
     assert sizes == [1, WAITING + 2]
 
 
+async def test_a_thread_is_given_much_at_once() -> None:
+    """To hand something over costs more than little work: what is no megabyte waits for more, or for the end."""
+    seen: list[list[int]] = []
+    ahead: Ahead[int] = Ahead(seen.append)
+
+    await ahead.put([1], WORTH_A_THREAD // 2)
+    await ahead.put([2], WORTH_A_THREAD // 4)
+    await ahead.done()
+
+    assert seen == [[1, 2]]
+
+
 async def test_nothing_runs_once_it_is_settled() -> None:
     """Whoever gives up can discard what was written: no thread writes to it any more."""
     seen: list[int] = []
     ahead: Ahead[int] = Ahead(seen.extend)
-    await ahead.put([1], AT_ONCE + 1)
+    await ahead.put([1], WORTH_A_THREAD)
+    await ahead.put([2], AT_ONCE)
 
     await ahead.settled()
 
