@@ -6,6 +6,7 @@ and repeat them; what one range cannot give the next one may.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ MULTIPART = "multipart/related"
 
 # More ranges than any client sends; the rest is not looked at.
 MAX_RANGES = 64
+
+# Of header fields as they came, what was read in them is kept: a client sends the same with each request.
+KEPT_HEADERS = 64
 
 # RFC 9110 sections 5.6.2 and 5.6.4. A parameter's value may hold a "/" without quotes, as type=application/dicom does:
 # many clients leave the quotes out.
@@ -82,6 +86,7 @@ class Choice:
     transfer_syntaxes: tuple[str, ...] = ()
 
 
+@functools.lru_cache(maxsize=KEPT_HEADERS)
 def read_media_type(text: str) -> MediaType:
     """Return a media type or range. Quoted and unquoted parameters are the same (PS3.18 section 8.7).
 
@@ -145,6 +150,11 @@ def acceptable(parameters: Sequence[str], headers: Sequence[str], offers: Sequen
     A client that says nothing accepts anything. Raises InvalidQuery for a parameter that cannot be read, NotAcceptable
     where nothing is left.
     """
+    return list(_acceptable(tuple(parameters), tuple(headers), tuple(offers)))
+
+
+@functools.lru_cache(maxsize=KEPT_HEADERS)
+def _acceptable(parameters: tuple[str, ...], headers: tuple[str, ...], offers: tuple[Offer, ...]) -> tuple[Choice, ...]:
     named: list[MediaType] = []
     if parameters:
         # In a query string "+" is a space, so application/dicom+json arrives with one.
@@ -153,7 +163,7 @@ def acceptable(parameters: Sequence[str], headers: Sequence[str], offers: Sequen
             raise InvalidQuery("accept", "not a list of media types")
     ranges, complete = read_accept(",".join(headers))
     if not (named or ranges) and complete:
-        return [Choice(offer, ("*",)) for offer in offers]
+        return tuple(Choice(offer, ("*",)) for offer in offers)
     refused = {offer for one in ranges if one.quality == 0 and "*" not in one.name for offer in _matching(one, offers)}
     choices = [
         Choice(offer, one.transfer_syntaxes or (("*",) if "*" in one.name else ()))
@@ -164,7 +174,7 @@ def acceptable(parameters: Sequence[str], headers: Sequence[str], offers: Sequen
     ]
     if not choices:
         raise NotAcceptable("written here: " + ", ".join(described(offer) for offer in offers))
-    return list(dict.fromkeys(choices))
+    return tuple(dict.fromkeys(choices))
 
 
 def negotiate(request: Request[State], offers: Sequence[Offer]) -> list[Choice]:
