@@ -16,13 +16,11 @@ from gateway.metadata.image_set import Head, InstanceMetadata, LevelMetadata
 SIZE = 16  # bytes: no two instances of the same bytes are told apart by chance
 
 
-def fingerprint(head: Head, sop_instance_uid: str, instance: InstanceMetadata) -> bytes:
-    """Return `SIZE` bytes that are the same for the same attributes at all levels, in the same order."""
-    return joined_fingerprint(head_digest(head), text_digest(instance_text(sop_instance_uid, instance)))
-
-
 def joined_fingerprint(head: bytes, instance: bytes) -> bytes:
-    """Return the fingerprint of an instance, given the digests of its head and its text."""
+    """Return the fingerprint of an instance, given the digests of its head and its text.
+
+    `SIZE` bytes that are the same for the same attributes at all levels, those of the instance in the same order.
+    """
     return text_digest(head + instance)
 
 

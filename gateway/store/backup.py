@@ -20,12 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.errors import AlreadyServed, NotEmpty, NotFound, StorageFailed, StorageFull
-from gateway.store.blobs_folder import sync_folder
 from gateway.store.data_folder import FolderLock
+from gateway.store.folders import sync_folder
 from gateway.store.sqlite_database import Connection, copy_database
 
 _DATABASE = "gateway.db"
 _UNFINISHED = "unfinished.db"
+
+_AT_ONCE = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -89,9 +91,9 @@ def _disk_errors(target: Path) -> Iterator[None]:
 
 def _copy(folder: Path, target: Path, previous: Path | None) -> BackedUp:
     done = BackedUp()
-    names = copy_database(folder / _DATABASE, target / _UNFINISHED, _named_packs)
-    for name in names:
-        _copy_pack(name, folder, target, previous, done)
+    named = copy_database(folder / _DATABASE, target / _UNFINISHED, _named_packs)
+    for name, size in named:
+        _copy_pack(name, size, folder, target, previous, done)
     (target / "blobs").mkdir(exist_ok=True)
     for path, _, _ in os.walk(target / "blobs", topdown=False):
         sync_folder(Path(path))
@@ -100,41 +102,49 @@ def _copy(folder: Path, target: Path, previous: Path | None) -> BackedUp:
     return done
 
 
-def _named_packs(connection: Connection) -> list[str]:
-    """Return the packs that a database names, whatever its schema."""
+def _named_packs(connection: Connection) -> list[tuple[str, int]]:
+    """Return the packs that a database names, whatever its schema, and where the last bytes end that it names in each.
+
+    What lies behind them may be another's that is being written.
+    """
     tables = connection.execute(
         "SELECT sqlite_master.name FROM sqlite_master, pragma_table_info(sqlite_master.name) AS of_table"
         " WHERE sqlite_master.type = 'table' AND of_table.name = 'pack'"
     ).fetchall()
-    every = " UNION ".join(f"SELECT lower(hex(pack)) FROM {table} WHERE pack IS NOT NULL" for (table,) in tables)
-    return [name for (name,) in connection.execute(f"{every} ORDER BY 1")] if tables else []
+    every = " UNION ALL ".join(
+        f"SELECT lower(hex(pack)) AS name, offset + length AS size FROM {table} WHERE pack IS NOT NULL"
+        for (table,) in tables
+    )
+    return connection.execute(f"SELECT name, MAX(size) FROM ({every}) GROUP BY 1").fetchall() if tables else []
 
 
-def _copy_pack(name: str, folder: Path, target: Path, previous: Path | None, done: BackedUp) -> None:
+def _copy_pack(name: str, size: int, folder: Path, target: Path, previous: Path | None, done: BackedUp) -> None:
     place = Path("blobs", name[:2], name[2:4], name)
     made = target / place
     made.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        size = (folder / place).stat().st_size
-    except FileNotFoundError:
+    if not (folder / place).is_file():
         done.missing.append(name)
         return
     done.packs += 1
     if previous is not None and _link(previous / place, made, size):
         done.linked += 1
         return
-    shutil.copyfile(folder / place, made)
+    with (folder / place).open("rb") as source, made.open("wb") as copy:
+        rest = size
+        while piece := source.read(min(rest, _AT_ONCE)):
+            copy.write(piece)
+            rest -= len(piece)
     made.chmod(0o640)
     descriptor = os.open(made, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    done.bytes_copied += size
+    done.bytes_copied += size - rest
 
 
 def _link(before: Path, made: Path, size: int) -> bool:
-    """Link a pack to that of an earlier copy; return whether that could be done."""
+    """Link a pack to that of an earlier copy; return whether that could be done. No pack changes, but one may grow."""
     try:
         if before.stat().st_size != size:
             return False

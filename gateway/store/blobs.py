@@ -1,8 +1,8 @@
 """Blobs, seam C: immutable bytes, addressed by where they lie.
 
-Whatever is stored in one request goes into one pack, so that one fsync serves many instances. The log row that names
-an address comes after `commit`: an orphan is possible, a dangling address is not. tests/store/blobs_suite.py is the
-contract, run against every implementation.
+Whatever is stored in one request goes into one pack, so that one fsync serves many instances; small packs join others,
+so that one serves many requests. The log row that names an address comes after `commit` or `sync`: an orphan is
+possible, a dangling address is not. tests/store/blobs_suite.py is the contract, run against every implementation.
 """
 
 from __future__ import annotations
@@ -24,8 +24,21 @@ class Address:
         return Address(self.pack, self.offset + offset, length)
 
 
+class Joined(Protocol):
+    """Where the bytes of a small pack lie, among those of others. Both methods are for who is on a thread."""
+
+    def moved(self, address: Address) -> Address:
+        """Return where the bytes lie that had an address in the small pack; any other address as it is."""
+
+    def sync(self) -> None:
+        """Make every byte durable, power loss included: nothing is left to do if a neighbour's sync came after `join`.
+
+        Raises StorageFull or StorageFailed.
+        """
+
+
 class Pack(Protocol):
-    """A pack being written. Nothing in it is durable, or readable by an address, before `commit`."""
+    """A pack being written. Nothing in it is durable, or readable by an address, before `commit` or `sync`."""
 
     @property
     def name(self) -> str:
@@ -50,8 +63,18 @@ class Pack(Protocol):
     async def commit(self) -> None:
         """Make every byte durable, power loss included. Raises StorageFull or StorageFailed."""
 
+    @property
+    def is_small(self) -> bool:
+        """Whether it can `join` others: it has few bytes, and is not committed."""
+
+    def join(self) -> Joined:
+        """Write the bytes of a small pack behind those of others, instead of `commit`; for who is on a thread.
+
+        Then nothing more can be written to it; again it only tells where they lie. Raises StorageFull or StorageFailed.
+        """
+
     async def discard(self) -> None:
-        """Forget the pack and its bytes. After `commit` it does nothing."""
+        """Forget the pack and its bytes. After `commit` and `join` it does nothing."""
 
 
 class Blobs(Protocol):

@@ -1,7 +1,7 @@
 """Packs as files in a folder: written under a temporary name, made durable, then given their own.
 
     blobs/incoming/<pack>       being written; what a crash leaves there is removed at the next start
-    blobs/ab/cd/<pack>          committed; <pack> begins with abcd
+    blobs/ab/cd/<pack>          committed; <pack> begins with abcd. Or what small packs join (shared_pack.py)
 
 Its bytes and its name are on the disk before `commit` returns: rename, fsync, fsync of the directory. In this order a
 file system with a journal, where the fsync of a file writes out what happened to its name before, commits once for
@@ -12,23 +12,24 @@ new folder has to be synced too. No path is made of anything a client sends.
 from __future__ import annotations
 
 import asyncio
-import errno
 import mmap
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 
-from gateway.errors import StorageFailed, StorageFull
+from gateway.errors import StorageFailed
 from gateway.store.blobs import Address, Pack
+from gateway.store.folders import PackFolders, disk_errors, sync_folder
+from gateway.store.shared_pack import Joined, SharedPacks
 
 # How many packs stay mapped. A mapping costs address space and a descriptor's worth of kernel memory, no RAM of ours.
 MAPPED_PACKS = 64
 
-# Small writes are gathered, so that the system is asked once for each of these many bytes; larger ones are not copied.
+# Small writes are gathered, so that the system is asked once for each of these many bytes; larger ones are not copied
+# when there is a file already. A pack of fewer bytes is small: it never needs one, and joins others.
 BUFFER = 1024 * 1024
 _WRITTEN_AT_ONCE = 64 * 1024
 
@@ -38,25 +39,9 @@ PACKS_IN_FOLDER = 256
 _PACK_NAME = re.compile(r"[0-9a-f]{32}")
 
 
-@contextmanager
-def _disk_errors() -> Iterator[None]:
-    """Translate what the disk says into our errors."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull("no room left on the disk of the data folder") from error
-        raise StorageFailed("the disk of the data folder refused") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable. Raises StorageFailed."""
-    with _disk_errors():
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def path_of(folder: Path, pack: str) -> Path:
+    """Return where a pack lies that is committed or shared."""
+    return folder / pack[:2] / pack[2:4] / pack
 
 
 class BlobsFolder:
@@ -65,10 +50,12 @@ class BlobsFolder:
     def __init__(self, folder: Path, new_name: Callable[[], str]) -> None:
         self._folder = folder
         self._new_name = new_name
-        self._durable: set[Path] = set()  # the folders whose names are known to be on the disk
+        self._folders = PackFolders()
+        self._shared = SharedPacks(lambda: path_of(folder, self._next_name()), self._folders)
+        self._naming = Lock()
         self._begin, self._left = "", 0
         self._maps: OrderedDict[str, mmap.mmap] = OrderedDict()
-        with _disk_errors():
+        with disk_errors():
             (folder / "incoming").mkdir(parents=True, exist_ok=True)
             for leftover in (folder / "incoming").iterdir():
                 leftover.unlink()
@@ -76,13 +63,14 @@ class BlobsFolder:
 
     async def new_pack(self) -> Pack:
         name = self._next_name()
-        return FolderPack(name, self._folder / "incoming" / name, self._path(name), self._durable)
+        return FolderPack(name, self._folder, self._folders, self._shared)
 
     async def read(self, address: Address) -> memoryview:
         mapped = self._maps.get(address.pack)
-        if mapped is None:
+        if mapped is None or address.offset + address.length > len(mapped):  # a shared pack grows
             mapped = await asyncio.to_thread(self._map, address.pack)
             self._maps[address.pack] = mapped
+            self._maps.move_to_end(address.pack)
             if len(self._maps) > MAPPED_PACKS:
                 self._maps.popitem(last=False)  # unmapped when its last memoryview goes
         else:
@@ -93,38 +81,39 @@ class BlobsFolder:
 
     async def close(self) -> None:
         self._maps.clear()
+        self._shared.close()
 
     def _next_name(self) -> str:
-        name = self._new_name()
-        if not self._left:
-            self._begin, self._left = name[:4], PACKS_IN_FOLDER
-        self._left -= 1
-        return self._begin + name[4:]
-
-    def _path(self, pack: str) -> Path:
-        return self._folder / pack[:2] / pack[2:4] / pack
+        with self._naming:
+            name = self._new_name()
+            if not self._left:
+                self._begin, self._left = name[:4], PACKS_IN_FOLDER
+            self._left -= 1
+            return self._begin + name[4:]
 
     def _map(self, pack: str) -> mmap.mmap:
         if not _PACK_NAME.fullmatch(pack):
             raise StorageFailed("there is no pack with that name")
-        with _disk_errors(), self._path(pack).open("rb") as file:
+        with disk_errors(), path_of(self._folder, pack).open("rb") as file:
             if not os.fstat(file.fileno()).st_size:  # cannot be mapped
                 raise StorageFailed(f"pack {pack} is empty")
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 class FolderPack:
-    """A pack that is a file of its own, from its first write on.
+    """A pack that is in memory while it is small, and then a file of its own.
 
     Not for two tasks at once; one may discard it while a thread still writes.
     """
 
-    def __init__(self, name: str, temporary: Path, final: Path, durable: set[Path]) -> None:
+    def __init__(self, name: str, folder: Path, folders: PackFolders, shared: SharedPacks) -> None:
         self.name = name
         self.size = 0
-        self._path = temporary
-        self._final = final
-        self._durable = durable
+        self._folder = folder
+        self._path = folder
+        self._folders = folders
+        self._shared = shared
+        self._joined: Joined | None = None
         self._buffer = bytearray()
         self._committed = False
         self._closed = False
@@ -132,7 +121,7 @@ class FolderPack:
         self._lock = RLock()  # no other file must get the descriptor between a look at it and its use
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
-        if len(data) < _WRITTEN_AT_ONCE and len(self._buffer) + len(data) < BUFFER:
+        if self._is_gathered(data):
             self.append(data)
         else:
             await asyncio.to_thread(self.append, data)
@@ -143,7 +132,7 @@ class FolderPack:
     def append(self, data: bytes | bytearray | memoryview) -> None:
         with self._lock:
             self.size += len(data)
-            if len(data) < _WRITTEN_AT_ONCE and len(self._buffer) + len(data) < BUFFER:
+            if self._is_gathered(data):
                 self._buffer += data
             else:
                 self._write_out(data)
@@ -157,6 +146,20 @@ class FolderPack:
                 return memoryview(bytes(memoryview(self._buffer)[start : start + length]))
             return self._map(offset, length) if length else memoryview(b"")
 
+    @property
+    def is_small(self) -> bool:
+        return self._descriptor is None and not self._closed
+
+    def join(self) -> Joined:
+        with self._lock:
+            if self._joined is None:
+                if not self.is_small:
+                    raise StorageFailed("the pack is closed, or not small")
+                self._joined = self._shared.join(self.name, self._buffer)
+                self._buffer = bytearray()
+                self._closed = self._committed = True
+            return self._joined
+
     async def commit(self) -> None:
         if not self._committed:
             await asyncio.to_thread(self._commit)
@@ -165,8 +168,13 @@ class FolderPack:
         if not self._committed:
             await asyncio.to_thread(self._discard)
 
+    def _is_gathered(self, data: bytes | bytearray | memoryview) -> bool:
+        """Whether data goes to what waits for the next write."""
+        is_little = len(data) < _WRITTEN_AT_ONCE or self._descriptor is None
+        return is_little and len(self._buffer) + len(data) < BUFFER
+
     def _write_out(self, data: bytes | bytearray | memoryview = b"") -> None:
-        with _disk_errors():
+        with disk_errors():
             for piece in (self._buffer, data):
                 rest = memoryview(piece)
                 while rest:
@@ -178,38 +186,27 @@ class FolderPack:
     def _map(self, offset: int, length: int) -> memoryview:
         self._write_out()
         start = offset - offset % mmap.ALLOCATIONGRANULARITY
-        with _disk_errors():
+        with disk_errors():
             descriptor = self._open_descriptor()
             mapped = mmap.mmap(descriptor, offset - start + length, offset=start, access=mmap.ACCESS_READ)
         return memoryview(mapped)[offset - start :]
 
     def _commit(self) -> None:
-        with self._lock, _disk_errors():
+        with self._lock, disk_errors():
             self._write_out()
             descriptor = self._open_descriptor()
-            self._make_folders()
-            os.rename(self._path, self._final)
-            self._path = self._final
+            final = path_of(self._folder, self.name)
+            self._folders.make(final.parent)
+            os.rename(self._path, final)
+            self._path = final
             os.fsync(descriptor)
-            sync_folder(self._final.parent)
+            sync_folder(final.parent)
             os.close(descriptor)
             self._descriptor = None
             self._closed = self._committed = True
 
-    def _make_folders(self) -> None:
-        """Make the two folders above the pack; a new one is durable when its parent is synced.
-
-        That one is there is not enough: another pack's commit may have made it a moment ago, or a process that was
-        killed before it synced.
-        """
-        for folder in (self._final.parent.parent, self._final.parent):
-            if folder not in self._durable:
-                folder.mkdir(exist_ok=True)
-                sync_folder(folder.parent)
-                self._durable.add(folder)
-
     def _discard(self) -> None:
-        with self._lock, _disk_errors():
+        with self._lock, disk_errors():
             self._closed = True
             if self._descriptor is not None:
                 os.close(self._descriptor)
@@ -220,5 +217,6 @@ class FolderPack:
         if self._closed:
             raise StorageFailed("the pack is closed")
         if self._descriptor is None:
+            self._path = self._folder / "incoming" / self.name
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         return self._descriptor

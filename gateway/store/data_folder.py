@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gateway.errors import AlreadyServed, StorageFailed
-from gateway.store.blobs_folder import sync_folder
+from gateway.store.folders import sync_folder
 
 
 class FolderLock:

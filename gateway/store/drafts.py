@@ -67,14 +67,22 @@ class Draft:
         return None if slot is None else self._unpacked(slot)[sop_instance_uid]
 
     def put(
-        self, sop_instance_uid: str, metadata: InstanceMetadata, stored: StoredObject, bulk: Mapping[str, Address]
+        self,
+        sop_instance_uid: str,
+        metadata: InstanceMetadata,
+        stored: StoredObject,
+        bulk: Mapping[str, Address],
+        text: bytes = b"",
     ) -> None:
-        """Set an instance that came in: in place of the one with its UID, or after the last."""
+        """Set an instance that came in: in place of the one with its UID, or after the last.
+
+        text: its metadata as JSON, if that was written already (fingerprint.py).
+        """
         number = self._next_object
         self._next_object += 1
         self._objects[number] = stored
         self._bulk.update(bulk)
-        placed = PlacedInstance(sop_instance_uid, number, metadata)
+        placed = PlacedInstance(sop_instance_uid, number, metadata, text)
         slot = self._slot_of(sop_instance_uid)
         if slot is None:
             self._added[sop_instance_uid] = placed

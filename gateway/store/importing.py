@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from gateway.dicom.dataset import Dataset
 from gateway.dicom.levels import shared_attributes
 from gateway.errors import GatewayError
-from gateway.metadata.fingerprint import fingerprint
+from gateway.metadata.fingerprint import head_digest, instance_text, joined_fingerprint, text_digest
 from gateway.metadata.image_set import Head, InstanceMetadata
 from gateway.metadata.mapping import to_head, to_instance_metadata
 from gateway.metadata.organise import Coerced, GroupingKeys, Identity, coerce, grouping_keys, place
+from gateway.store.blobs import Address
 from gateway.store.drafts import Draft
 from gateway.store.log import CurrentImageSet, CurrentStudy
 from gateway.store.originals import SYSTEM
@@ -42,6 +43,11 @@ class Arrival:
     identity: Identity
     received: ReceivedInstance
 
+    def moved(self, moved: Callable[[Address], Address]) -> Arrival:
+        """Return the arrival whose bytes lie elsewhere."""
+        bulk = {uri: moved(address) for uri, address in self.received.bulk.items()}
+        return replace(self, received=replace(self.received, address=moved(self.received.address), bulk=bulk))
+
 
 @dataclass(frozen=True, slots=True)
 class Shared:
@@ -50,6 +56,7 @@ class Shared:
     attributes: Dataset
     head: Head
     keys: GroupingKeys
+    digest: bytes
 
 
 @dataclass(slots=True)
@@ -134,7 +141,7 @@ class Placing:
         attributes = shared_attributes(dataset)
         if self._shared is None or self._shared.attributes != attributes:
             head = to_head(attributes)
-            self._shared = Shared(attributes, head, grouping_keys(head))
+            self._shared = Shared(attributes, head, grouping_keys(head), head_digest(head))
         return self._shared
 
     def _target_for(self, series: list[Target], shared: Shared) -> Target:
@@ -156,11 +163,13 @@ class Placing:
             target.draft = Draft.of(target.current)
         uid, received = arrival.identity.sop_instance_uid, arrival.received
         metadata = to_instance_metadata(received.dataset)
+        text = instance_text(uid, metadata)
+        fingerprint = joined_fingerprint(shared.digest, text_digest(text))
         coerced = self._coerced(target, received.dataset, shared, metadata)
         warnings = tuple(sorted({*received.warnings, *_warnings(arrival.identity, coerced.original)}))
-        digest = fingerprint(shared.head, uid, metadata)
-        stored = StoredObject(received.address, received.sha256, digest, warnings)
-        target.draft.put(uid, coerced.instance, stored, received.bulk)
+        stored = StoredObject(received.address, received.sha256, fingerprint, warnings)
+        as_it_came = coerced.instance is metadata
+        target.draft.put(uid, coerced.instance, stored, received.bulk, text if as_it_came else b"")
         target.stored[uid] = stored
         target.touched.add(uid)
         return coerced.original

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from gateway.errors import VersionConflict
 from gateway.metadata.study_summary import StudySummary
@@ -34,6 +34,8 @@ from gateway.store.protocol import (
     StudyVersion,
     WorkflowStatus,
 )
+
+Result = TypeVar("Result")
 
 
 class StudyChanged(VersionConflict):
@@ -284,6 +286,10 @@ class FoundImageSet:
     instance_count: int
 
 
+# Stored objects by image set id and SOP Instance UID.
+Stored: TypeAlias = Mapping[str, Mapping[str, StoredObject]]
+
+
 class VersionLog(Protocol):
     """Versions of image sets and studies, appended and never changed.
 
@@ -331,6 +337,20 @@ class VersionLog(Protocol):
 
         arriving: SOP Instance UIDs by Series Instance UID. Image sets of these series that are not deleted come with
         the parts of the instances, and with their last part.
+        """
+
+    async def store(
+        self,
+        datastore_id: str,
+        study_instance_uid: str,
+        arriving: Mapping[str, Collection[str]],
+        place: Callable[[CurrentStudy, Stored], tuple[Result, Append | None]],
+        before: Callable[[], object],
+    ) -> Result:
+        """Read a study as `study_for_store` does, append what `place` makes of it, and return what that says beside.
+
+        Nobody appends to the study in between. `place` and `before` are called on a thread, where others wait for them
+        to be done, and may raise: then nothing is written. `before` comes first for all who are written together.
         """
 
     async def study_of(self, datastore_id: str, image_set_id: str) -> str:

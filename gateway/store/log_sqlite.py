@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from gateway.errors import NotFound
 from gateway.metadata.study_summary import StudySummary
@@ -40,6 +40,7 @@ from gateway.store.log import (
     FoundImageSet,
     SearchLevel,
     SearchOrder,
+    Stored,
     StoredFiles,
     StoredVersion,
     no_instances,
@@ -59,6 +60,8 @@ from gateway.store.sqlite_database import Connection, Database, open_database
 from gateway.store.sqlite_frame_log import SqliteFrameLog
 from gateway.store.sqlite_import_log import SqliteImportLog
 from gateway.store.study_now import StudyNow, after_append
+
+Result = TypeVar("Result")
 
 # Image sets in the studies kept, each with its head and its manifest: about 4 KB for a series of 2,000 instances.
 KEPT_IMAGE_SETS = 4096
@@ -83,6 +86,21 @@ def _instances_of(version: ImageSetVersion, instances: Collection[str]) -> _Inst
 
 def _bytes_of(parts: Mapping[int, Part]) -> int:
     return sum(len(part.body) for part in parts.values()) + KEPT_NAMES
+
+
+def _append(connection: Connection, append: Append, before: Sequence[StudyNow | None]) -> list[StudyNow | None]:
+    """Write it and return its studies as it leaves them, None for those of which it is not known how they were before.
+
+    A study that was looked at will be again: how it is now comes back with the commit.
+    """
+    sequences = sqlite_append.append(connection, append)
+    return [
+        after_append(now, append, study, sequences)
+        or _read_back(connection, now, append.datastore_id, study.study_instance_uid)
+        if now
+        else None
+        for now, study in zip(before, append.studies, strict=True)
+    ]
 
 
 def _read_back(connection: Connection, before: StudyNow, datastore_id: str, study_instance_uid: str) -> StudyNow | None:
@@ -112,27 +130,48 @@ class SqliteLog:
         self._datastores: Kept[None, list[Datastore]] = Kept(1)
 
     async def append(self, append: Append) -> None:
-        keys = [(append.datastore_id, study.study_instance_uid) for study in append.studies]
-        before = [self._studies.peek(key) for key in keys]
+        before = self._lately(append.datastore_id, [study.study_instance_uid for study in append.studies])
+        await self.database.write(
+            lambda connection: _append(connection, append, before), lambda after: self._keep(append, after)
+        )
 
-        def write(connection: Connection) -> list[StudyNow | None]:
-            sequences = sqlite_append.append(connection, append)
-            return [
-                # A study that was looked at will be again: how it is now comes back with the commit.
-                after_append(now, append, study, sequences) or _read_back(connection, now, *key) if now else None
-                for now, study, key in zip(before, append.studies, keys, strict=True)
-            ]
+    async def store(
+        self,
+        datastore_id: str,
+        study_instance_uid: str,
+        arriving: Mapping[str, Collection[str]],
+        place: Callable[[CurrentStudy, Stored], tuple[Result, Append | None]],
+        before: Callable[[], object],
+    ) -> Result:
+        lately = self._lately(datastore_id, [study_instance_uid])
 
-        def written(after: list[StudyNow | None]) -> None:
-            for key, now in zip(keys, after, strict=True):
-                if now is None:
-                    self._studies.forget(key)
-                else:
-                    self._studies.put(key, now)
-            for version in append.versions:
-                self._studies_of.put((append.datastore_id, version.image_set_id), version.study_instance_uid)
+        def write(connection: Connection) -> tuple[Result, Append | None, list[StudyNow | None]]:
+            found = sqlite_versions.study_for_store(connection, datastore_id, study_instance_uid, arriving)
+            result, append = place(*found)
+            return result, append, [] if append is None else _append(connection, append, lately)
 
-        await self.database.write(write, written)
+        def written(done: tuple[Result, Append | None, list[StudyNow | None]]) -> None:
+            _, append, after = done
+            if append is not None:
+                self._keep(append, after)
+
+        result, _, _ = await self.database.write(write, written, before)
+        return result
+
+    def _lately(self, datastore_id: str, study_instance_uids: Sequence[str]) -> list[StudyNow | None]:
+        """Return studies as they were when they were looked at last; None for those that were not lately."""
+        return [self._studies.peek((datastore_id, uid)) for uid in study_instance_uids]
+
+    def _keep(self, append: Append, after: Sequence[StudyNow | None]) -> None:
+        """Keep how an append left its studies, and forget how they were before."""
+        for study, now in zip(append.studies, after, strict=True):
+            key = append.datastore_id, study.study_instance_uid
+            if now is None:
+                self._studies.forget(key)
+            else:
+                self._studies.put(key, now)
+        for version in append.versions:
+            self._studies_of.put((append.datastore_id, version.image_set_id), version.study_instance_uid)
 
     async def read(
         self,

@@ -45,11 +45,14 @@ class PlacedInstance:
 
     __slots__ = ("_metadata", "_packed_class", "_text", "object_number", "sop_instance_uid")
 
-    def __init__(self, sop_instance_uid: str, object_number: int, metadata: InstanceMetadata) -> None:
+    def __init__(
+        self, sop_instance_uid: str, object_number: int, metadata: InstanceMetadata, text: bytes = b""
+    ) -> None:
+        """text: the instance as a member of a JSON object, where it was written already."""
         self.sop_instance_uid = sop_instance_uid
         self.object_number = object_number
         self._metadata: InstanceMetadata | None = metadata
-        self._text = b""
+        self._text = text
         self._packed_class: str | None = None
 
     @classmethod

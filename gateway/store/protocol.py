@@ -146,7 +146,7 @@ class StudyVersion:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedInstance:
-    """An instance that lies in a committed pack and waits for its place in an image set.
+    """An instance that lies in a pack and waits for its place in an image set.
 
     dataset: group 0002 included, pixel data left out, large binary values as BulkData whose bytes lie at bulk[uri].
     warnings: Warning Reasons (0008,1196) of what was seen in it.
@@ -504,7 +504,8 @@ class Store(Protocol):
     ) -> list[StoredInstance]:
         """Place instances of committed packs in image sets; one outcome for each, in their order.
 
-        pack: one that is not committed yet; it is while the instances are placed, and before any version names it.
+        pack: one that is not committed yet; it is while the instances are placed, and before any version names it. A
+        small one joins others instead, and what lies in it gets other addresses.
 
         most_metadata: how many bytes of JSON an image set may have afterwards, any number by default; where one would
         have more, the instances of its study are refused with TooLarge.

@@ -131,6 +131,7 @@ class _Waiting(Generic[Result]):
     work: Callable[[Connection], Result]
     answer: asyncio.Future[Result]
     written: Callable[[Result], None]
+    before: Callable[[], object]
 
 
 class Database:
@@ -159,14 +160,21 @@ class Database:
 
         return await next(self._turns).run(consistently)
 
-    async def write(self, work: Callable[[Connection], Result], written: Callable[[Result], None] = _nothing) -> Result:
+    async def write(
+        self,
+        work: Callable[[Connection], Result],
+        written: Callable[[Result], None] = _nothing,
+        before: Callable[[], object] = tuple,
+    ) -> Result:
         """Return what `work` returns, once what it wrote is durable. If it raises, nothing of it is written.
 
         `written` is called with it on the event loop, before anybody is told, and also where nobody waits any more.
+        `before` is called on the thread of `work`, for all who commit together before the first of them begins; if it
+        raises, so does this.
         """
         self._raise_failure()
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(work, answer, written))
+        self._waiting.append(_Waiting(work, answer, written, before))
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_all())
         return await answer
@@ -241,15 +249,25 @@ def _is_disk_error(error: BaseException | None) -> bool:
 def _commit_together(connection: Connection, batch: Sequence[_Waiting[Any]]) -> list[Any]:
     """Return each writer's result or error. Raises what fails the transaction as a whole; then nothing is written."""
     run = _within_savepoint if len(batch) > 1 else _alone
+    refusals = [_refusal(waiting.before) for waiting in batch]
     connection.execute("BEGIN IMMEDIATE")
     try:
-        outcomes = [run(connection, waiting.work) for waiting in batch]
+        outcomes = [refusal or run(connection, waiting.work) for refusal, waiting in zip(refusals, batch, strict=True)]
         if connection.in_transaction:
             connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
     return outcomes
+
+
+def _refusal(before: Callable[[], object]) -> Exception | None:
+    """Do what comes before the transaction; return what it raised."""
+    try:
+        before()
+    except Exception as error:
+        return error
+    return None
 
 
 def _alone(connection: Connection, work: Callable[[Connection], Any]) -> Any:

@@ -19,10 +19,11 @@ from gateway.dicom.matching import Query, QueryLevel
 from gateway.errors import GatewayError, Gone, InvalidUpdate, NotFound
 from gateway.metadata.image_set import Head, ImageSetMetadata, Profile
 from gateway.store.blobs import Address, Blobs, Pack
-from gateway.store.blobs_folder import BlobsFolder, sync_folder
+from gateway.store.blobs_folder import BlobsFolder
 from gateway.store.copying import Copier, record_failure
 from gateway.store.data_folder import FolderLock
 from gateway.store.editing import INSTANCES_ON_LOOP, Editor
+from gateway.store.folders import sync_folder
 from gateway.store.frames import FrameKeeper
 from gateway.store.import_log import ImportLog
 from gateway.store.instance_files import OLDER_HEADS, Digested, digested, instance_files

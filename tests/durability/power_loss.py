@@ -8,8 +8,8 @@ kept, dropped or torn at random, and the folder that is left is opened again:
 - a file, a folder or a new name of one is there once the folder it is in was synced, and else perhaps;
 - what was acknowledged before the cut has to be there, as a whole, and `gateway verify` has nothing to say.
 
-The same cuts find losses where the program does what it should not (--synchronous NORMAL, --no-folder-sync): so the
-harness can see them.
+The same cuts find losses where the program does what it should not (--synchronous NORMAL, --no-folder-sync,
+--no-pack-sync): so the harness can see them.
 
     python -m tests.durability.power_loss --seeds 10000
 """
@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import GatewayError, IdempotencyConflict, NotFound
-from gateway.store import blobs_folder, sqlite_database, versioned
+from gateway.store import blobs_folder, folders, shared_pack, sqlite_database, versioned
 from gateway.store.verify import verify
 from gateway.store.versioned import VersionedStore, open_store
 from tests.durability.disk import FAULTS, Disk, run_with_layer
@@ -117,15 +117,30 @@ def take_time() -> None:
     blobs_folder.FolderPack._commit = after_a_while  # type: ignore[method-assign]
 
 
-def misbehave(synchronous: str, folder_sync: bool) -> None:
+def take_both_ways() -> None:
+    """Have every other pack be a file of its own, small as it is, and the others soon need the next shared one."""
+    is_small = blobs_folder.FolderPack.is_small.fget
+    assert is_small is not None
+
+    def is_seldom_small(pack: blobs_folder.FolderPack) -> bool:
+        return is_small(pack) and int(pack.name[-1], 16) % 2 == 0
+
+    blobs_folder.FolderPack.is_small = property(is_seldom_small)  # type: ignore[assignment, method-assign]
+    shared_pack.FULL = 128 * 1024
+
+
+def misbehave(synchronous: str, folder_sync: bool, pack_sync: bool) -> None:
     """Have this process write as no gateway may."""
+    if not pack_sync:
+        shared_pack.SharedPack.sync = lambda pack, end: None  # type: ignore[method-assign]
     if synchronous != "FULL":
         sqlite_database._EVERY_CONNECTION = tuple(
             f"PRAGMA synchronous={synchronous}" if "synchronous" in pragma else pragma
             for pragma in sqlite_database._EVERY_CONNECTION
         )
     if not folder_sync:
-        blobs_folder.sync_folder = versioned.sync_folder = lambda folder: None
+        for module in (folders, blobs_folder, shared_pack, versioned):
+            module.sync_folder = lambda folder: None  # type: ignore[attr-defined]
 
 
 # -- the journal
@@ -449,14 +464,16 @@ def main() -> int:
     options.add_argument("--rounds", type=int, default=ROUNDS, help="versions of each study")
     options.add_argument("--synchronous", default="FULL", help="of SQLite; NORMAL loses what was acknowledged")
     options.add_argument("--no-folder-sync", action="store_true", help="leave out the fsync of folders, and lose packs")
+    options.add_argument("--no-pack-sync", action="store_true", help="name what joined a shared pack without a sync")
     options.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     options.add_argument("--go-on", type=Path, help=argparse.SUPPRESS)
     options.add_argument("--journal", type=Path, help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.work or given.go_on:
-        misbehave(given.synchronous, not given.no_folder_sync)
+        misbehave(given.synchronous, not given.no_folder_sync, not given.no_pack_sync)
         share_folders()
         take_time()
+        take_both_ways()
         sqlite_database.CHECKPOINT_COMMITS = 7
         disk = Disk()
         disk.record(given.journal)
@@ -468,7 +485,9 @@ def main() -> int:
 def report(given: argparse.Namespace) -> int:
     """Record, cut, and print what was lost."""
     started, lost = time.monotonic(), 0
-    behaviour = ["--synchronous", given.synchronous, *(["--no-folder-sync"] if given.no_folder_sync else [])]
+    behaviour = ["--synchronous", given.synchronous]
+    behaviour += ["--no-folder-sync"] if given.no_folder_sync else []
+    behaviour += ["--no-pack-sync"] if given.no_pack_sync else []
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(prefix="gateway-power-", dir=memory) as temporary:
         folder = Path(temporary)

@@ -37,6 +37,12 @@ def test_power_cuts_find_a_gateway_that_does_not_sync() -> None:
     )
 
 
+@needs_the_layer
+def test_power_cuts_find_a_gateway_that_names_what_is_not_durable() -> None:
+    """Of a shared pack that nobody syncs the same cuts lose what was acknowledged."""
+    assert "with a loss" in run("tests.durability.power_loss", "--seeds", "20", "--no-pack-sync", status=1)
+
+
 def test_no_kill_loses_what_was_acknowledged() -> None:
     """Five kills under load, every acknowledged version there, none doubled, no gap."""
     assert "5 kills" in run("tests.durability.kills", "--kills", "5")

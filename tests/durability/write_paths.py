@@ -15,7 +15,9 @@ import httpx
 
 from gateway.cli import main
 from gateway.errors import StorageFailed, StorageFull
+from gateway.store import shared_pack
 from gateway.store.backup import backup
+from gateway.store.storing import PLACED_WITHIN
 from tests.durability.gateway_requests import (
     MERGE_PATCH,
     Gateway,
@@ -52,6 +54,23 @@ class WritePath:
 
 async def store(gateway: Gateway) -> httpx.Response:
     return await stow(gateway.client, small_instance(NEW_STUDY), small_instance(NEW_STUDY, 2))
+
+
+async def store_many(gateway: Gateway) -> httpx.Response:
+    """Store so many that they have a pack of their own."""
+    return await stow(gateway.client, *(small_instance(NEW_STUDY, number) for number in range(1, PLACED_WITHIN + 2)))
+
+
+async def store_twice(gateway: Gateway) -> httpx.Response:
+    """Store two studies, the second into the pack the first has begun."""
+    first = await stow(gateway.client, small_instance(NEW_STUDY))
+    return await stow(gateway.client, small_instance(ANOTHER)) if first.is_success else first
+
+
+async def store_into_the_next_pack(gateway: Gateway) -> httpx.Response:
+    """Store two studies, each into a shared pack of its own: the first one is full."""
+    shared_pack.FULL = 1  # in this process, which is one run's
+    return await store_twice(gateway)
 
 
 async def store_into_a_series(gateway: Gateway) -> httpx.Response:
@@ -190,6 +209,9 @@ def unpack_older(folder: Path) -> None:
 
 PATHS = (
     WritePath("store", store),
+    WritePath("store of many", store_many),
+    WritePath("store into a shared pack", store_twice),
+    WritePath("store into the next pack", store_into_the_next_pack),
     WritePath("store into a series", store_into_a_series),
     WritePath("edit", edit),
     WritePath("edit of an instance", edit_an_instance),

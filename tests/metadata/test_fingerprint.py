@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.dicom.dataset import Element
-from gateway.metadata.fingerprint import SIZE, fingerprint, head_digest, joined_fingerprint, text_digest
+from gateway.metadata.fingerprint import SIZE, head_digest, instance_text, joined_fingerprint, text_digest
 from gateway.metadata.image_set import Head
 from gateway.metadata.mapping import to_head, to_instance_metadata
 from gateway.store.parts import PlacedInstance, pack_part, unpack_part
@@ -24,7 +24,7 @@ HEAD, INSTANCE = to_head(DATASET), to_instance_metadata(DATASET)
 
 
 def of(head: Head, instance: Any) -> bytes:
-    return fingerprint(head, "1.2.3", instance)
+    return joined_fingerprint(head_digest(head), text_digest(instance_text("1.2.3", instance)))
 
 
 def test_the_same_attributes_have_the_same_fingerprint() -> None:

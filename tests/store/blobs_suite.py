@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from gateway.errors import StorageFailed
@@ -151,3 +154,68 @@ class BlobsTests:
         for _ in range(2):
             for number, pack in enumerate(packs):
                 assert await blobs.read(Address(pack.name, 0, 3)) == b"%03d" % number
+
+    # -- small packs that join others
+
+    async def test_a_small_pack_joins_others(self, blobs: Blobs) -> None:
+        """Its bytes lie where it says, whoever joined before, and no write of others changes them."""
+        packs = [await written(blobs, b"%d" % number * (number * 1000 + 7)) for number in range(6)]
+        addresses = []
+        for pack in packs:
+            assert pack.is_small
+            joined = await asyncio.to_thread(pack.join)
+            await asyncio.to_thread(joined.sync)
+            addresses.append(joined.moved(Address(pack.name, 2, pack.size - 2)))
+            assert await blobs.read(addresses[-1]) == b"%d" % (len(addresses) - 1) * (pack.size - 2)
+
+        assert [bytes(await blobs.read(address)) for address in addresses] == [
+            b"%d" % number * (number * 1000 + 5) for number in range(6)
+        ]
+        assert len({address.pack for address in addresses}) == 1
+
+    async def test_packs_that_join_at_once_do_not_mix(self, blobs: Blobs) -> None:
+        """Four threads; one sync of the last serves all that joined before it."""
+        packs = [await written(blobs, bytes([number]) * 5000) for number in range(64)]
+
+        with ThreadPoolExecutor(4) as threads:
+            joined = list(threads.map(lambda pack: pack.join(), packs))
+            list(threads.map(lambda one: one.sync(), joined))
+
+        for number, (pack, one) in enumerate(zip(packs, joined, strict=True)):
+            assert await blobs.read(one.moved(Address(pack.name, 0, 5000))) == bytes([number]) * 5000
+
+    async def test_other_addresses_do_not_move(self, blobs: Blobs) -> None:
+        """An instance may lie in a pack that was committed before."""
+        before, pack = await written(blobs, b"before"), await written(blobs, b"abc")
+        await before.commit()
+
+        joined = pack.join()
+
+        assert joined.moved(Address(before.name, 0, 6)) == Address(before.name, 0, 6)
+        joined.sync()
+
+    async def test_joining_again_tells_where_the_bytes_lie(self, blobs: Blobs) -> None:
+        """Nothing is written twice, and nothing can be written or taken back any more."""
+        pack = await written(blobs, b"abc")
+        address = Address(pack.name, 0, 3)
+        joined = pack.join()
+
+        assert pack.join().moved(address) == joined.moved(address)
+        assert not pack.is_small
+        joined.sync()
+        await pack.commit()
+        await pack.discard()
+        assert await blobs.read(joined.moved(address)) == b"abc"
+
+    async def test_a_large_pack_joins_nobody(self, blobs: Blobs) -> None:
+        """Nor does one that was discarded or committed."""
+        large, discarded, committed = [await written(blobs, b"abc") for _ in range(3)]
+        await large.write(b"x" * 2_000_000)
+        await discarded.discard()
+        await committed.commit()
+
+        for pack in (large, discarded, committed):
+            assert not pack.is_small
+            with pytest.raises(StorageFailed):
+                pack.join()
+        await large.discard()

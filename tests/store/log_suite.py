@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 import pytest
 
-from gateway.errors import Gone, IdempotencyConflict, NotEmpty, NotFound, VersionConflict
+from gateway.errors import Gone, IdempotencyConflict, InvalidRequest, NotEmpty, NotFound, VersionConflict
 from gateway.metadata.image_set import Head
 from gateway.store.blobs import Address
 from gateway.store.log import (
     Append,
     Candidate,
+    CurrentStudy,
     Filter,
     ImageSetColumns,
     NewStudyVersion,
     NewVersion,
     RememberedAnswer,
+    Stored,
     StudyChanged,
     StudyColumns,
     VersionLog,
@@ -314,6 +317,61 @@ class LogTests:
         assert stored == {A: {"1.2": objects[2]}}
         assert [list(image_set.parts) for image_set in elsewhere.image_sets] == [[], []]
         assert nothing == {}
+
+    async def test_a_study_is_read_and_appended_to_at_once(self, log: VersionLog) -> None:
+        """What is placed in it is placed in the study as it is then, of however many that come together."""
+        seen: list[int] = []
+
+        def place(study: CurrentStudy, stored: Stored) -> tuple[str, Append]:
+            seen.append(study.version)
+            version = study.version + 1
+            made = new_version(A, version, count=1, objects={version: StoredObject(Address("0f" * 16, 0, 1), "0" * 64)})
+            return f"made {version}", append_of(made, expected=study.version)
+
+        told = await asyncio.gather(
+            *(log.store(DATASTORE, STUDY, {"1.2.3.1": {"1.1"}}, place, tuple) for _ in range(9))
+        )
+
+        assert seen == list(range(9))
+        assert told == [f"made {version}" for version in range(1, 10)]
+        assert (await log.study(DATASTORE, STUDY)).version == 9
+
+    async def test_what_cannot_be_placed_is_not_stored(self, log: VersionLog) -> None:
+        """Whatever is raised before or while it is placed; who comes together with it is stored all the same."""
+
+        def refuse(*study: object) -> NoReturn:
+            raise InvalidRequest("not so")
+
+        def place(study: CurrentStudy, stored: Stored) -> tuple[None, Append]:
+            return None, append_of(new_version(A, study.version + 1), expected=study.version)
+
+        outcomes = await asyncio.gather(
+            log.store(DATASTORE, STUDY, {}, place, tuple),
+            log.store(DATASTORE, STUDY, {}, refuse, tuple),
+            log.store(DATASTORE, STUDY, {}, place, refuse),
+            log.store(DATASTORE, STUDY, {}, place, tuple),
+            return_exceptions=True,
+        )
+
+        assert [type(outcome) for outcome in outcomes] == [type(None), InvalidRequest, InvalidRequest, type(None)]
+        assert [version.version for version in await log.history(DATASTORE, A)] == [2, 1]
+
+    async def test_what_changes_nothing_appends_nothing(self, log: VersionLog) -> None:
+        """The outcome is told all the same, and before the first is placed all are prepared."""
+        steps: list[str] = []
+
+        def place(study: CurrentStudy, stored: Stored) -> tuple[str, None]:
+            steps.append("placed")
+            return "nothing new", None
+
+        told = await asyncio.gather(
+            *(log.store(DATASTORE, STUDY, {}, place, lambda: steps.append("before")) for _ in range(3))
+        )
+
+        assert told == ["nothing new"] * 3
+        assert steps == ["before"] * 3 + ["placed"] * 3
+        with pytest.raises(NotFound):
+            await log.study(DATASTORE, STUDY)
 
     async def test_an_image_set_moves_between_studies(self, log: VersionLog) -> None:
         """One append takes it out of the one and into the other; its history says which study it was in."""

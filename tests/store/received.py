@@ -111,7 +111,8 @@ async def store_sent(
     store: Store, datastore_id: str, instances: Sequence[Sent], who: str = "tester"
 ) -> list[StoredInstance]:
     """Store instances in one request."""
-    return await store.store_instances(datastore_id, await received(store, instances), Provenance(who))
+    pack, written = await written_to_pack(store, instances)
+    return await store.store_instances(datastore_id, written, Provenance(who), pack)
 
 
 def sent_file(body: bytes) -> Sent:

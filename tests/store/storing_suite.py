@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 
 import pytest
 
@@ -172,9 +173,13 @@ class StoringTests:
         kept = [uid for uid, one in metadata.instances.items() if "OriginalAttributesSequence" in one["DICOM"]]
         assert kept == ["1.2.2", "1.2.4"]
 
-    async def test_a_pack_is_committed_before_a_version_names_it(self, store: Store, datastore_id: str) -> None:
+    @pytest.mark.parametrize("size", [0, 2_000_000], ids=["small", "large"])
+    async def test_a_pack_is_committed_before_a_version_names_it(
+        self, store: Store, datastore_id: str, size: int
+    ) -> None:
         """What is stored can be read; of a pack that cannot be committed nothing is stored."""
-        pack, [instance] = await written_to_pack(store, [sent("1.2.1")])
+        first = with_bulk(sent("1.2.1"), bytes(size) + b"value")
+        pack, [instance] = await written_to_pack(store, [first])
         lost, lost_instances = await written_to_pack(store, [sent("1.2.2")])
         await lost.discard()
 
@@ -182,7 +187,12 @@ class StoringTests:
         with pytest.raises(StorageFailed):
             await store.store_instances(datastore_id, lost_instances, Provenance("tester"), lost)
 
-        assert await store.read(instance.address) == sent("1.2.1").body
+        [member] = (await store.study(datastore_id, STUDY)).members
+        [uri] = first.bulk or {}
+        stored = (await store.objects(datastore_id, member.image_set_id))["1.2.1"]
+        assert await store.read(stored.address) == first.body
+        value = await store.read(await store.bulk_data(datastore_id, member.image_set_id, uri))
+        assert hashlib.sha256(value).hexdigest()[:32] == uri
         assert [one.sop_instance_uid for one in (await store.search(datastore_id, query("Instance"))).matches] == [
             "1.2.1"
         ]

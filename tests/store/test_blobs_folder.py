@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import StorageFailed, StorageFull
+from gateway.store import shared_pack
 from gateway.store.blobs import Address, Blobs
 from gateway.store.blobs_folder import BUFFER, PACKS_IN_FOLDER, BlobsFolder
 from tests.store.blobs_suite import BlobsTests, written
@@ -137,3 +138,139 @@ async def test_an_empty_pack_can_be_committed(tmp_path: Path) -> None:
 
     with pytest.raises(StorageFailed):
         await blobs.read(Address(pack.name, 0, 1))
+
+
+# -- the pack that small ones join
+
+
+async def joined(blobs: Blobs, data: bytes) -> Address:
+    """Return where bytes lie that joined others and are synced."""
+    pack = await written(blobs, data)
+    there = pack.join()
+    there.sync()
+    return there.moved(Address(pack.name, 0, len(data)))
+
+
+def refuse(number: int) -> Callable[..., int]:
+    """Return a call to the system that fails."""
+
+    def refused(*arguments: object) -> int:
+        raise OSError(number, "refused")
+
+    return refused
+
+
+async def test_what_joined_survives_reopening(tmp_path: Path) -> None:
+    """The next process reads it, and begins a pack of its own: behind the last bytes there may be what a crash left."""
+    before = await joined(BlobsFolder(tmp_path, new_name), b"abc")
+    blobs = BlobsFolder(tmp_path, new_name)
+
+    after = await joined(blobs, b"def")
+
+    assert (bytes(await blobs.read(before)), bytes(await blobs.read(after))) == (b"abc", b"def")
+    assert before.pack != after.pack
+    assert list((tmp_path / "incoming").iterdir()) == []
+
+
+async def test_the_name_of_a_shared_pack_is_durable_before_anything_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folders are synced when the file is made; then one fdatasync for all that joined."""
+    blobs = BlobsFolder(tmp_path, iter("ab" * 16 for _ in range(3)).__next__)
+    packs = [await written(blobs, b"abc") for _ in range(2)]
+    steps: list[str] = []
+    calls = {name: getattr(os, name) for name in ("fsync", "fdatasync", "pwrite")}
+
+    def traced(name: str) -> Callable[..., object]:
+        def call(descriptor: int, *arguments: object) -> object:
+            steps.append(f"{name} {Path(os.readlink(f'/proc/self/fd/{descriptor}')).relative_to(tmp_path)}")
+            return calls[name](descriptor, *arguments)
+
+        return call
+
+    for name in calls:
+        monkeypatch.setattr(os, name, traced(name))
+    there = [pack.join() for pack in packs]
+    for one in reversed(there):
+        one.sync()
+
+    file = "ab/ab/" + "ab" * 16
+    assert steps == ["fsync .", "fsync ab", "fsync ab/ab", f"pwrite {file}", f"pwrite {file}", f"fdatasync {file}"]
+
+
+async def test_what_joins_begins_on_a_page_of_its_own(tmp_path: Path) -> None:
+    """No later write touches a page that was made durable."""
+    blobs = BlobsFolder(tmp_path, new_name)
+
+    addresses = [await joined(blobs, b"x" * length) for length in (1, 4096, 4097, 5)]
+
+    assert [address.offset for address in addresses] == [0, 4096, 8192, 16384]
+
+
+async def test_a_full_shared_pack_is_followed_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backup copies a pack again only while it grows."""
+    monkeypatch.setattr(shared_pack, "FULL", 5000)
+    blobs = BlobsFolder(tmp_path, new_name)
+
+    addresses = [await joined(blobs, b"%d" % number * 3000) for number in range(5)]
+
+    first, second, third = dict.fromkeys(address.pack for address in addresses)
+    assert [address.pack for address in addresses] == [first, first, second, second, third]
+    assert [bytes(await blobs.read(address))[:1] for address in addresses] == [b"0", b"1", b"2", b"3", b"4"]
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(errno.ENOSPC, StorageFull), (errno.EIO, StorageFailed)], ids=["disk full", "broken disk"]
+)
+async def test_after_a_sync_that_failed_another_pack_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, error: type[Exception]
+) -> None:
+    """Of those that waited for the sync nobody believes a later one; what was durable before still is."""
+    blobs = BlobsFolder(tmp_path, new_name)
+    before = await joined(blobs, b"before")
+    waiting = [(await written(blobs, b"lost")).join() for _ in range(2)]
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", refuse(number))
+        with pytest.raises(error):
+            waiting[0].sync()
+    with pytest.raises(StorageFailed):
+        waiting[1].sync()
+    after = await joined(blobs, b"after")
+
+    assert after.pack != before.pack
+    assert (bytes(await blobs.read(before)), bytes(await blobs.read(after))) == (b"before", b"after")
+
+
+async def test_what_had_no_room_is_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk refuses one, and when there is room again the next is where that would have been."""
+    blobs = BlobsFolder(tmp_path, new_name)
+    before = await joined(blobs, b"before")
+    pack = await written(blobs, b"x" * 10_000)
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "pwrite", refuse(errno.ENOSPC))
+        with pytest.raises(StorageFull):
+            pack.join()
+    after = await joined(blobs, b"after")
+
+    assert (after.pack, after.offset) == (before.pack, 4096)
+    assert (bytes(await blobs.read(before)), bytes(await blobs.read(after))) == (b"before", b"after")
+    await pack.discard()
+
+
+async def test_a_shared_pack_whose_name_cannot_be_synced_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failing disk is not filled with empty files."""
+    blobs = BlobsFolder(tmp_path, new_name)
+    await joined(blobs, b"abc")
+    monkeypatch.setattr(shared_pack, "FULL", 1)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(shared_pack, "sync_folder", refuse(errno.EIO))
+        pack = await written(blobs, b"abc")
+        with pytest.raises(StorageFailed):
+            pack.join()
+
+    assert len([path for path in tmp_path.glob("??/??/*")]) == 1

@@ -200,15 +200,15 @@ async def test_a_disk_that_fills_up_between_studies_is_told_for_the_rest(
     """What was stored is said to be stored; if nothing was, the request fails as a whole."""
     datastore_id = (await versioned.default_datastore()).datastore_id
     log = versioned._log
-    append, room = log.append, [True]
+    store, room = log.store, [True]
 
-    async def fill_up(one: Any) -> None:
+    async def fill_up(*one: Any, **more: Any) -> Any:
         if not room.pop():
             raise StorageFull("no room")
         room.append(False)
-        await append(one)
+        return await store(*one, **more)
 
-    monkeypatch.setattr(log, "append", fill_up)
+    monkeypatch.setattr(log, "store", fill_up)
     first, second = await store_sent(versioned, datastore_id, [sent("1.1", study="1.1"), sent("1.2", study="1.2")])
 
     assert (first.error, first.version) == (None, 1)
@@ -230,7 +230,10 @@ async def test_times_and_ids_come_from_outside(tmp_path: Path) -> None:
 
     image_set = await store.image_set(datastore_id, await one_image_set(store, datastore_id))
 
-    assert (datastore_id, image_set.image_set_id) == (f"{1:032x}", f"{3:032x}")
+    assert (datastore_id, image_set.image_set_id) == (
+        f"{1:032x}",
+        f"{4:032x}",
+    )  # after two packs: the request's, and the one it joined
     assert (image_set.created_at, image_set.updated_at) == (at, at)
     await store.close()
 

@@ -1,0 +1,51 @@
+"""What a disk says, in our errors, and names that are durable."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway.errors import StorageFailed, StorageFull
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Translate what the disk says into our errors."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull("no room left on the disk of the data folder") from error
+        raise StorageFailed("the disk of the data folder refused") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable. Raises StorageFailed."""
+    with disk_errors():
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class PackFolders:
+    """The folders that packs lie in, two deep, made when a pack comes into one."""
+
+    def __init__(self) -> None:
+        self._durable: set[Path] = set()
+
+    def make(self, folder: Path) -> None:
+        """Make a folder and the one it is in, if need be; a new one is durable when its parent is synced.
+
+        That one is there is not enough: another pack's commit may have made it a moment ago, or a process that was
+        killed before it synced. Raises OSError, StorageFailed.
+        """
+        for one in (folder.parent, folder):
+            if one not in self._durable:
+                one.mkdir(exist_ok=True)
+                sync_folder(one.parent)
+                self._durable.add(one)
