@@ -27,6 +27,8 @@ from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from tests.healthimaging.modelled import check_answer
+
 CREDENTIALS = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "example", "region_name": "us-east-1"}
 
 Client = Callable[[str, Path], dict[str, Any]]
@@ -41,11 +43,13 @@ class Refused(Exception):
 
 
 def boto3_client(endpoint: str, **credentials: str) -> BaseClient:
-    """Return a boto3 client that sends everything to one address, once."""
+    """Return a boto3 client that sends everything to one address, once, and holds every answer against the model."""
     config = Config(inject_host_prefix=False, retries={"total_max_attempts": 1})
-    return boto3.session.Session().client(
+    client = boto3.session.Session().client(
         "medical-imaging", endpoint_url=endpoint, config=config, **CREDENTIALS | credentials
     )
+    client.meta.events.register("before-parse.medical-imaging", check_answer)
+    return client
 
 
 def through_boto3(endpoint: str) -> Client:

@@ -26,7 +26,7 @@ def refused(name: str) -> Any:
 
 
 def assert_modelled(operation: str, answer: dict[str, Any]) -> None:
-    """Assert that an answer has what the operation's output requires, in the modelled types and patterns."""
+    """Assert that botocore takes an answer for the operation's output. What it does not look at, modelled.py does."""
     parsed = {name: value for name, value in answer.items() if name != "ResponseMetadata"}
     report = ParamValidator().validate(parsed, BOTOCORE.operation_model(operation).output_shape)
     assert not report.has_errors(), report.generate_report()

@@ -221,6 +221,40 @@ async def test_keys_are_no_paths(breaking: S3Objects, key: str) -> None:
     assert Breaking.requests[0][0] == f"/bucket/{key}"
 
 
+class Elsewhere(BaseHTTPRequestHandler):
+    """A bucket in eu-west-1, which says so to who signs for another region."""
+
+    regions: list[str] = []
+
+    def do_GET(self) -> None:
+        region = self.headers["Authorization"].split("/")[2]
+        self.regions.append(region)
+        body = b"x"
+        if region != "eu-west-1":
+            body = b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>"
+        self.send_response(200 if region == "eu-west-1" else 400)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("x-amz-bucket-region", "eu-west-1")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+async def test_bucket_in_another_region_is_found() -> None:
+    """S3 says where it is, and the next request goes there at once."""
+    Elsewhere.regions = []
+    with served(Elsewhere) as url:
+        async with S3(url, "us-east-1") as client:
+            bucket = client.bucket("bucket")
+
+            assert await content(bucket, "1.dcm") == b"x"
+            assert await content(bucket, "2.dcm") == b"x"
+
+    assert Elsewhere.regions == ["us-east-1", "eu-west-1", "eu-west-1"]
+
+
 class Endless:
     """A server in this event loop: answers the first `answers` requests with a body without an end, others never."""
 
