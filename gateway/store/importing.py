@@ -31,6 +31,9 @@ COERCED = 0xB000
 IRREGULAR_UID = 45570
 NOT_PRIMARY = 0xB020
 
+# Of so many series it is kept what their instances share, some 10 KB each.
+SERIES_KEPT = 64
+
 # PS3.5 section 9.1: at most 64 characters, components without leading zeros.
 _REGULAR_UID = re.compile(r"(?=.{1,64}$)(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
 
@@ -57,6 +60,24 @@ class Shared:
     head: Head
     keys: GroupingKeys
     digest: bytes
+
+
+class SharedLately:
+    """What was shared last in each of some series, for several threads: what comes next mostly shares the same."""
+
+    def __init__(self) -> None:
+        self._shared: dict[str, Shared] = {}
+
+    def of(self, series_instance_uid: str, dataset: Dataset) -> Shared:
+        attributes = shared_attributes(dataset)
+        shared = self._shared.get(series_instance_uid)
+        if shared is None or shared.attributes != attributes:
+            head = to_head(attributes)
+            shared = Shared(attributes, head, grouping_keys(head), head_digest(head))
+            if len(self._shared) >= SERIES_KEPT:
+                self._shared.clear()
+            self._shared[series_instance_uid] = shared
+        return shared
 
 
 @dataclass(slots=True)
@@ -96,6 +117,7 @@ class Placing:
         stored: Mapping[str, Mapping[str, StoredObject]],
         occasion: Occasion,
         new_id: Callable[[], str],
+        lately: SharedLately,
     ) -> None:
         """stored: the stored objects of received instances by image set id and SOP Instance UID."""
         self._occasion = occasion
@@ -104,7 +126,7 @@ class Placing:
         self._study_keys = self._keys_of_study(study)
         self._stored = stored
         self._series: dict[str, list[Target]] = {}
-        self._shared: Shared | None = None
+        self._lately = lately
 
     def place(self, arrivals: Iterable[Arrival]) -> dict[int, StoredInstance]:
         """Return what became of each instance, by its place in the request."""
@@ -133,16 +155,9 @@ class Placing:
         for target in series:
             if target.has(arrival):
                 return target, _outcome(arrival.identity)
-        shared = self._shared_of(arrival.received.dataset)
+        shared = self._lately.of(arrival.identity.series_instance_uid, arrival.received.dataset)
         target = self._target_for(series, shared)
         return target, _outcome(arrival.identity, self._put(target, arrival, shared))
-
-    def _shared_of(self, dataset: Dataset) -> Shared:
-        attributes = shared_attributes(dataset)
-        if self._shared is None or self._shared.attributes != attributes:
-            head = to_head(attributes)
-            self._shared = Shared(attributes, head, grouping_keys(head), head_digest(head))
-        return self._shared
 
     def _target_for(self, series: list[Target], shared: Shared) -> Target:
         """Return the image set an instance joins, begun here if there is none yet."""

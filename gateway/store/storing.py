@@ -15,7 +15,7 @@ from datetime import datetime
 from gateway.errors import GatewayError, StorageFailed, StorageFull, TooLarge
 from gateway.metadata.organise import identify
 from gateway.store.blobs import Pack
-from gateway.store.importing import Arrival, Placing, refused
+from gateway.store.importing import Arrival, Placing, SharedLately, refused
 from gateway.store.log import Append, CurrentStudy, Stored, StudyChanged, VersionLog
 from gateway.store.protocol import Provenance, ReceivedInstance, StoredInstance
 from gateway.store.study_rows import Occasion, joined_summary, member_of, new_study_version
@@ -57,6 +57,7 @@ class Storer:
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
     lock: Callable[[str, str], asyncio.Lock]
+    lately: SharedLately
 
     async def store_instances(
         self,
@@ -124,7 +125,7 @@ class Storer:
         study, stored = await self.log.study_for_store(
             storing.datastore_id, storing.study_instance_uid, storing.arriving
         )
-        placing = Placing(study, stored, storing.occasion, self.new_id)
+        placing = Placing(study, stored, storing.occasion, self.new_id, self.lately)
 
         def place() -> tuple[dict[int, StoredInstance], Append | None]:
             outcomes = placing.place(storing.arrivals)
@@ -143,7 +144,7 @@ class Storer:
         def place(study: CurrentStudy, stored: Stored) -> tuple[dict[int, StoredInstance], Append | None]:
             joined = pack.join()
             joined.sync()  # before any row says what lies in it
-            placing = Placing(study, stored, storing.occasion, self.new_id)
+            placing = Placing(study, stored, storing.occasion, self.new_id, self.lately)
             outcomes = placing.place([arrival.moved(joined.moved) for arrival in storing.arrivals])
             return outcomes, _stored(storing.datastore_id, study, placing, storing.occasion)
 

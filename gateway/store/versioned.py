@@ -26,6 +26,7 @@ from gateway.store.editing import INSTANCES_ON_LOOP, Editor
 from gateway.store.folders import sync_folder
 from gateway.store.frames import FrameKeeper
 from gateway.store.import_log import ImportLog
+from gateway.store.importing import SharedLately
 from gateway.store.instance_files import OLDER_HEADS, Digested, digested, instance_files
 from gateway.store.kept import Kept
 from gateway.store.log import Candidate, SearchLevel, SearchOrder, StoredVersion, StudyChanged, VersionLog
@@ -131,6 +132,7 @@ class VersionedStore:
         self._new_id = new_id
         self._released = released
         self._frames = FrameKeeper(log, blobs)
+        self._lately = SharedLately()
         self._digests: Kept[tuple[str, int], dict[str, Digested]] = Kept(KEPT_DIGESTS, len)
         self._documents: Kept[tuple[str, str, int], bytes] = Kept(KEPT_DOCUMENTS, len)
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
@@ -196,7 +198,7 @@ class VersionedStore:
         pack: Pack | None = None,
         most_metadata: int | None = None,
     ) -> list[StoredInstance]:
-        storer = Storer(self._log, self._clock, self._new_id, self._lock)
+        storer = Storer(self._log, self._clock, self._new_id, self._lock, self._lately)
         return await storer.store_instances(datastore_id, received, provenance, pack, most_metadata)
 
     # -- finding

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gateway.metadata.image_set import Head, LevelMetadata
 from gateway.metadata.organise import identify
-from gateway.store.importing import Arrival, Placing
+from gateway.store.importing import Arrival, Placing, SharedLately
 from gateway.store.log import Append, CurrentStudy, NewVersion
 from gateway.store.log_sqlite import open_log
 from gateway.store.parts import pack_head, unpack_head
@@ -103,7 +103,9 @@ _OCCASION = Occasion(datetime(2026, 1, 1, tzinfo=UTC), "store", Provenance(who="
 
 def _placed(received: ReceivedInstance) -> NewVersion:
     identity = identify(received.dataset)
-    placing = Placing(CurrentStudy(identity.study_instance_uid, 0, ()), {}, _OCCASION, lambda: uuid.uuid4().hex)
+    placing = Placing(
+        CurrentStudy(identity.study_instance_uid, 0, ()), {}, _OCCASION, lambda: uuid.uuid4().hex, SharedLately()
+    )
     placing.place([Arrival(0, identity, received)])
     (draft,) = placing.drafts()
     return draft.finish(_OCCASION)
