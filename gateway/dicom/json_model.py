@@ -17,7 +17,7 @@ import orjson
 
 from gateway.dicom.attribute_rules import tag_problem, vr_problem
 from gateway.dicom.dataset import BulkData, Dataset, Element, MergePatch, Tag, in_tag_order
-from gateway.dicom.dictionary import BINARY_VRS, entry_named, is_group_length, is_tag
+from gateway.dicom.dictionary import BINARY_VRS, STRING_VRS, entry_named, is_group_length, is_tag
 from gateway.dicom.json_text import Json, member_path, read_json
 from gateway.dicom.json_values import is_string, refuse, value_from_json, value_to_json
 from gateway.dicom.values import storage_problem
@@ -264,6 +264,41 @@ def element_to_json(element: Element, bulk_uri: BulkUri = _own_uri) -> dict[str,
     if vr == "SQ":
         return {"vr": vr, "Value": [to_json(item, bulk_uri, stored_character_set=True) for item in element.items]}
     return {"vr": vr, "Value": [value_to_json(vr, value) for value in element.values]}
+
+
+# A value of these is in JSON what it is in an element.
+_TEXT_VRS = STRING_VRS - {"DS", "IS", "PN"}
+
+# So many elements are remembered: those that datasets have in common come with the first of them.
+_REMEMBERED = 4096
+
+
+class JsonWriter:
+    """Writes datasets that have elements in common, results of one search, in the DICOM JSON Model.
+
+    What it has written it knows by the element itself, so the datasets have to live as long as it does.
+    """
+
+    def __init__(self) -> None:
+        self._written: dict[tuple[Tag, int], bytes] = {}
+
+    def write(self, dataset: Dataset, bulk_uri: BulkUri = _own_uri) -> bytes:
+        """Return what `encode_json` makes of `to_json`."""
+        return b"{%b}" % b",".join(
+            self._written.get((tag, id(element))) or self._write(tag, element, bulk_uri)
+            for tag, element in sorted(dataset.items())
+            if not tag.startswith("0002") and not is_group_length(tag)
+        )
+
+    def _write(self, tag: Tag, element: Element, bulk_uri: BulkUri) -> bytes:
+        shown = _UTF_8 if tag == CHARACTER_SET else element
+        if shown.vr in _TEXT_VRS and shown.values and "" not in shown.values:
+            text = b'"%b":{"vr":"%b","Value":%b}' % (tag.encode(), shown.vr.encode(), orjson.dumps(shown.values))
+        else:
+            text = encode_json({tag: element_to_json(shown, bulk_uri)})[1:-1]
+        if len(self._written) < _REMEMBERED and b'"BulkDataURI"' not in text:
+            self._written[tag, id(element)] = text
+        return text
 
 
 def encode_json(value: Any) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -11,14 +12,14 @@ from starlette.routing import Route
 
 from gateway.dicom.dataset import Dataset, Element, Tag, in_tag_order
 from gateway.dicom.dictionary import entry_of
-from gateway.dicom.json_model import BulkUri, to_json
+from gateway.dicom.json_model import BulkUri, JsonWriter
 from gateway.dicom.matching import Query, QueryLevel
 from gateway.dicom.query_string import RETURNED, Returned, parse_query
 from gateway.dicom.xml_write import to_xml
 from gateway.dicomweb.media_types import SEARCH
 from gateway.dicomweb.negotiation import DICOM_XML, Offer, negotiate
 from gateway.dicomweb.problems import Handler, endpoint
-from gateway.dicomweb.responses import Part, dicom_json, multipart_response, warn
+from gateway.dicomweb.responses import Part, multipart_response, warn
 from gateway.dicomweb.search_rules import with_its_fields, within_its_limits
 from gateway.dicomweb.targets import Target, datastore_of, root_url, target_of
 from gateway.metadata.study_summary import StudySummary, summary_json
@@ -34,6 +35,9 @@ RETRIEVE_URL = "00081190"
 MAX_RESULTS = 10_000
 # ... and of whole instances, which are a hundred times as large as what is always returned.
 MAX_WHOLE_INSTANCES = 1_000
+
+# To write more of them than these takes a thread: an edit that comes meanwhile is not to wait for them.
+RESULTS_ON_LOOP = 50
 
 # What the gateway says itself of every result: its JSON is UTF-8, and what it finds can be retrieved at once.
 _OURS: Dataset = {
@@ -83,11 +87,12 @@ def search_for(level: QueryLevel, path: str) -> Handler:
         if not page.matches:
             return warn(Response(status_code=204), root, warnings)
         empty = {} if query.include_all else {tag: Element(_vr(tag)) for tag in _always(selection, query.level)}
-        results = [
-            (result(match, None if query.include_all else selection, empty, root), bulk_uri_of(root, _target(match)))
-            for match in page.matches
-        ]
-        return warn(await _written(results, offer), root, warnings)
+
+        def shown(match: Match) -> tuple[Dataset, BulkUri]:
+            dataset = result(match, None if query.include_all else selection, empty, root)
+            return dataset, bulk_uri_of(root, _target(match))
+
+        return warn(await _written(page.matches, shown, offer), root, warnings)
 
     return search
 
@@ -161,16 +166,25 @@ def _select_items(element: Element, selection: Selection) -> Element:
     return Element(element.vr, element.values, tuple(select(item, selection) for item in element.items))
 
 
-async def _written(results: Sequence[tuple[Dataset, BulkUri]], offer: Offer) -> Response:
+async def _written(
+    matches: Sequence[Match], shown: Callable[[Match], tuple[Dataset, BulkUri]], offer: Offer
+) -> Response:
     """Return results as one array of JSON, or as one XML document each (PS3.18 section 10.6.4)."""
     if offer.name != DICOM_XML:
-        return dicom_json([to_json(dataset, bulk_uri) for dataset, bulk_uri in results], offer)
+        few = len(matches) <= RESULTS_ON_LOOP
+        body = _json_array(matches, shown) if few else await asyncio.to_thread(_json_array, matches, shown)
+        return Response(body, media_type=offer.name)
 
     async def parts() -> AsyncIterator[Part]:
-        for dataset, bulk_uri in results:
-            yield {"Content-Type": DICOM_XML}, [to_xml(dataset, bulk_uri)]
+        for match in matches:
+            yield {"Content-Type": DICOM_XML}, [to_xml(*shown(match))]
 
     return await multipart_response(parts(), DICOM_XML, {})
+
+
+def _json_array(matches: Iterable[Match], shown: Callable[[Match], tuple[Dataset, BulkUri]]) -> bytes:
+    writer, results = JsonWriter(), [shown(match) for match in matches]
+    return b"[%b]" % b",".join(writer.write(dataset, bulk_uri) for dataset, bulk_uri in results)
 
 
 def result(match: Match, selection: Selection | None, empty: Dataset, root: str) -> Dataset:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,7 +180,7 @@ def _dictionary_vr(key: str) -> str | None:
 # --- Documents to datasets
 
 
-def to_dataset(*levels: LevelMetadata, only: Container[Tag] | None = None) -> Dataset:
+def to_dataset(*levels: LevelMetadata, only: frozenset[Tag] | None = None) -> Dataset:
     """Return the attributes of all the levels given as one dataset, tags ascending. only: those to return.
 
     Keys that are neither keyword nor tag are left out: a forced update can add some, and DICOM has no place for them.
@@ -190,9 +191,15 @@ def to_dataset(*levels: LevelMetadata, only: Container[Tag] | None = None) -> Da
     for level in levels:
         attributes = level["DICOM"]
         if only is not None:
-            attributes = {key: value for key, value in attributes.items() if tag_of(key) in only}
+            attributes = {key: attributes[key] for key in _keys(only) if key in attributes}
         dataset.update(_dataset(attributes, level.get("DICOMVRs", _NO_VRS), ""))
     return in_tag_order(dataset)
+
+
+@functools.lru_cache(128)
+def _keys(tags: frozenset[Tag]) -> tuple[str, ...]:
+    """Return the keys that a document may have attributes under: by keyword, or by their tag."""
+    return tuple(sorted(tags | {key_of(tag) for tag in tags}))
 
 
 def vr_of(key: str, vrs: Mapping[str, str] = _NO_VRS, path: str = "") -> str | None:

@@ -9,10 +9,13 @@ from typing import Any
 import pydicom
 import pytest
 from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from gateway.dicom.dataset import BulkData, Dataset, Element
 from gateway.dicom.dictionary import VRS
 from gateway.dicom.json_model import (
+    BulkUri,
+    JsonWriter,
     element_to_json,
     encode_json,
     parse_dataset,
@@ -303,3 +306,19 @@ def test_pydicom_reads_what_is_written(dataset: Dataset) -> None:
     read = pydicom.Dataset.from_json(written)
 
     assert {f"{element.tag:08X}": element.VR for element in read} == {tag: form["vr"] for tag, form in written.items()}
+
+
+def addresses(number: int) -> BulkUri:
+    """Return what makes the URLs of one result's bulk values."""
+    return lambda bulk: f"http://gateway.test/{number}/{bulk.uri}"
+
+
+@given(st.lists(datasets(bulk=True, odd_vrs=True), min_size=2, max_size=3))
+def test_datasets_with_elements_in_common_are_written_as_each_by_itself(drawn: list[Dataset]) -> None:
+    """Of results of one search, most elements are the very same; the address of bulk data is each one's own."""
+    first, *others = drawn
+    results = [first, *({**one, **first} for one in others), first]
+    writer = JsonWriter()
+
+    for number, dataset in enumerate(results):
+        assert writer.write(dataset, addresses(number)) == encode_json(to_json(dataset, addresses(number)))
