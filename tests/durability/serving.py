@@ -103,11 +103,11 @@ def main() -> None:
         asked = json.loads(line)
         child = os.fork()
         if not child:
+            print(f"pid {os.getpid()}", flush=True)  # not by the parent, which may come to it after the server listens
             os.dup2(os.open(os.devnull, os.O_RDWR), 0)
             os.dup2(0, 2)
             arguments = ["serve", "--data", asked["data"], "--port", str(asked["port"]), "--log-level", "error"]
             os._exit(gateway(arguments))
-        print(f"pid {child}", flush=True)
         os.waitpid(child, 0)
         print("gone", flush=True)
 
