@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from gateway.dicom.dataset import Dataset, Element, Tag, in_tag_order
 from gateway.dicom.dictionary import entry_of
-from gateway.dicom.json_model import BulkUri, JsonWriter
+from gateway.dicom.json_model import BulkUri, JsonWriter, encode_json
 from gateway.dicom.matching import Query, QueryLevel
 from gateway.dicom.query_string import RETURNED, Returned, parse_query
 from gateway.dicom.xml_write import to_xml
@@ -113,8 +113,9 @@ def _summarised(query: Query, offer: Offer) -> bool:
 
 
 def _summaries(summaries: Sequence[StudySummary], root: str, offer: Offer) -> Response:
-    results = (summary_json(one, f"{root}{Target(one.study_instance_uid).path}") for one in summaries)
-    return Response(b"[%b]" % b",".join(results), media_type=offer.name)
+    studies = encode_json(f"{root}/studies/")[1:-1].decode()
+    results = ",".join([summary_json(one, studies + one.study_instance_uid) for one in summaries])
+    return Response(f"[{results}]".encode(), media_type=offer.name)
 
 
 def parents(target: Target) -> dict[Tag, str]:

@@ -7,7 +7,7 @@ the row of the study counts. It is, byte for byte, what the attributes of the st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.dicom.dataset import Element
 from gateway.dicom.dictionary import entry_of
@@ -43,16 +43,15 @@ _ONLY = frozenset(_TAGS)
 
 # The table, tags ascending. What is filled in of a value begins with the comma before it.
 _RESULT = (
-    b'{"00080005":{"vr":"CS","Value":["ISO_IR 192"]},"00080020":{"vr":"DA"%b},"00080030":{"vr":"TM"%b},'
-    b'"00080050":{"vr":"SH"%b},"00080056":{"vr":"CS","Value":["ONLINE"]},"00080061":{"vr":"CS"%b},'
-    b'"00080090":{"vr":"PN"%b},%b"00081190":{"vr":"UR","Value":[%b]},"00100010":{"vr":"PN"%b},"00100020":{"vr":"LO"%b},'
-    b'"00100030":{"vr":"DA"%b},"00100040":{"vr":"CS"%b},"0020000D":{"vr":"UI","Value":["%b"]},"00200010":{"vr":"SH"%b},'
-    b'"00201206":{"vr":"IS","Value":[%d]},"00201208":{"vr":"IS","Value":[%d]}}'
+    '{"00080005":{"vr":"CS","Value":["ISO_IR 192"]},"00080020":{"vr":"DA"%s},"00080030":{"vr":"TM"%s},'
+    '"00080050":{"vr":"SH"%s},"00080056":{"vr":"CS","Value":["ONLINE"]},"00080061":{"vr":"CS"%s},'
+    '"00080090":{"vr":"PN"%s},%s"00081190":{"vr":"UR","Value":["%s"]},"00100010":{"vr":"PN"%s},"00100020":{"vr":"LO"%s},'
+    '"00100030":{"vr":"DA"%s},"00100040":{"vr":"CS"%s},"0020000D":{"vr":"UI","Value":["%s"]},"00200010":{"vr":"SH"%s},'
+    '"00201206":{"vr":"IS","Value":[%d]},"00201208":{"vr":"IS","Value":[%d]}}'
 )
 
 
-@dataclass(frozen=True, slots=True)
-class StudySummary:
+class StudySummary(NamedTuple):
     """A study in a search for studies. values: as `packed_values` has them; modalities: a JSON array of them."""
 
     study_instance_uid: str
@@ -85,14 +84,17 @@ def packed_values(head: Head, timezone: str) -> str | None:
     return b"\n".join(lines).decode()
 
 
-def summary_json(summary: StudySummary, retrieve_url: str) -> bytes:
-    """Return the result of a search that a summary is of, in DICOM JSON (PS3.18 Table 10.6.3-3)."""
-    values = [b',"Value":' + value if value else value for value in summary.values.encode().split(b"\n")]
-    date, time, accession, physician, zone, name, patient, birth, sex, study = values
-    modalities = summary.modalities.encode()
+def summary_json(summary: StudySummary, retrieve_url: str) -> str:
+    """Return the result of a search that a summary is of, in DICOM JSON (PS3.18 Table 10.6.3-3).
+
+    retrieve_url: as a JSON string, without its quotation marks.
+    """
+    uid, packed, modalities, series, instances = summary
+    date, time, accession, physician, zone, name, patient, birth, sex, study = [
+        value and ',"Value":' + value for value in packed.split("\n")
+    ]
     return _RESULT % (
-        *(date, time, accession, b"" if modalities == b"[]" else b',"Value":' + modalities, physician),
-        b'"00080201":{"vr":"SH"%b},' % zone if zone else b"",
-        *(encode_json(retrieve_url), name, patient, birth, sex, summary.study_instance_uid.encode(), study),
-        *(summary.series_count, summary.instance_count),
+        *(date, time, accession, "" if modalities == "[]" else ',"Value":' + modalities, physician),
+        f'"00080201":{{"vr":"SH"{zone}}},' if zone else "",
+        *(retrieve_url, name, patient, birth, sex, uid, study, series, instances),
     )

@@ -106,7 +106,7 @@ def find_summaries(
     rows, total = _page(connection, search, _SUMMARY, page, order)
     if any(row[1] is None for row in rows):
         return None
-    return [StudySummary(*row) for row in rows], total
+    return [StudySummary._make(row) for row in rows], total
 
 
 # Where an index finds no more than these in another order than that of the answer, they are read at once, sorted and

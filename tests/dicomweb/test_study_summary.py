@@ -227,4 +227,4 @@ def test_any_study_is_written_as_by_way_of_a_dataset(
     else:
         summary = StudySummary(A, values, encode_json(modalities).decode(), 3, 21)
         url = f"http://gateway.test/studies/{A}"
-        assert summary_json(summary, url) == long_way(head, timezone, modalities)
+        assert summary_json(summary, url).encode() == long_way(head, timezone, modalities)
