@@ -21,6 +21,10 @@ logger = logging.getLogger("gateway.http")
 # QIDO-RS queries with lists of UIDs are long.
 MAX_HEAD = 64 * 1024
 
+# As uvicorn writes them.
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_UNKNOWN_LENGTH = b"\r\ntransfer-encoding: chunked\r\n"
+
 _INVALID = "Invalid HTTP request received."
 # RFC 9110 section 15.5.9.
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -34,6 +38,40 @@ def http_protocol(settings: Settings) -> type[HttpProtocol]:
     """Return the protocol with the time limits of the settings: uvicorn makes one for each connection itself."""
     limits = {"head_timeout": settings.head_timeout, "stall_timeout": settings.stall_timeout}
     return type("HttpProtocolWithLimits", (HttpProtocol,), limits)
+
+
+class HeadWithBody(asyncio.Transport):
+    """The way one answer takes to a transport. Its head waits for the body, so that a short answer is one packet.
+
+    uvicorn writes the head as soon as it is there. The kernel has as much to do for it as for all of a short answer,
+    and the client is woken twice. The head of a body of unknown length does not wait.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._transport = transport
+        self._head = b""
+        self._begun = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._begun or data == _CONTINUE:
+            self._transport.write(data)
+        elif self._head:
+            self._begun = True
+            self._transport.writelines([self._head, data])
+        elif _UNKNOWN_LENGTH in data:
+            self._begun = True
+            self._transport.write(data)
+        else:
+            self._head = bytes(data)
+
+    def close(self) -> None:
+        if self._head and not self._begun:
+            self._transport.write(self._head)
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -138,6 +176,8 @@ class HttpProtocol(HttpToolsProtocol):
         if not self._declining:
             super().on_headers_complete()
             self._in_body = True
+            if self.scope["method"] != "HEAD":  # whose answer ends with its head
+                self.cycle.transport = HeadWithBody(self.cycle.transport)
 
     def _require_sound_head(self) -> None:
         """Raise InvalidHead unless there is one Host (RFC 9112 section 3.2), and the head is not too long."""

@@ -107,3 +107,43 @@ def test_head_is_bounded(session_server: Server) -> None:
 
     assert statuses(fits) == [b"HTTP/1.1 200 OK"]
     assert (long, endless) == (REFUSED, REFUSED)
+
+
+def test_short_answer_is_one_packet(session_server: Server) -> None:
+    """Head and body are there together: who waits for an answer is woken once."""
+    with connected(session_server) as connection:
+        for _ in range(20):
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+            received = connection.recv(65536)
+
+            assert statuses(received) == [b"HTTP/1.1 200 OK"]
+            assert received.endswith(b"\r\n\r\nok\n")
+
+
+def test_answer_without_a_body_ends_with_its_head(session_server: Server) -> None:
+    """HEAD, and OPTIONS with 204: nothing comes after the head but the next answer."""
+    with connected(session_server) as connection:
+        for line in (b"HEAD /livez", b"OPTIONS /livez"):
+            connection.sendall(line + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        received = b""
+        while data := connection.recv(65536):
+            received += data
+
+    assert statuses(received) == [b"HTTP/1.1 200 OK", b"HTTP/1.1 204 No Content", b"HTTP/1.1 200 OK"]
+    assert received.count(b"ok\n") == 1
+
+
+def test_client_that_waits_before_it_sends_is_told_to_continue(session_server: Server) -> None:
+    """Expect: 100-continue is answered before the body comes (RFC 9110 section 10.1.1), and the request after it."""
+    head = b"POST /datastore/x/studies HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+    with connected(session_server) as connection:
+        connection.sendall(head + b"Expect: 100-continue\r\nConnection: close\r\n\r\n")
+        told = connection.recv(65536)
+        connection.sendall(b"[]")
+        received = b""
+        while data := connection.recv(65536):
+            received += data
+
+    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert len(statuses(received)) == 1
