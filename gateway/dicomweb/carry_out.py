@@ -112,8 +112,9 @@ async def _edit(edited: Edited, edits: list[ImageSetEdit], options: Options) -> 
     def answer(result: EditResult) -> Answer:
         return edit_answer(edited, result, options.force)
 
-    result = EditResult(edited.target.study, edited.study.version, changed=False, image_sets=())
-    if edits:
+    if not edits:
+        result = EditResult(edited.target.study, edited.study.version, changed=False, image_sets=())
+    else:
         result = await edited.store.edit(
             Edit(
                 datastore_id=edited.datastore_id,

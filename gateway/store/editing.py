@@ -27,7 +27,7 @@ from gateway.metadata.image_set import (
     Profile,
     Revert,
 )
-from gateway.metadata.targets import targets_of
+from gateway.metadata.targets import Target, targets_of
 from gateway.store import moving
 from gateway.store.copying import bulk_uris
 from gateway.store.image_set_edits import Step, delete, object_numbers, revert, update
@@ -69,7 +69,12 @@ class Editor:
 
     async def edit(self, edit: Edit, study_instance_uid: str, at: datetime) -> EditResult:
         """Carry an edit out. Raises as Store.edit does, and StudyChanged where it is worth another try."""
-        choose = _chooser(edit, self.record_original_attributes)
+        targets_by_image_set = {
+            one.image_set_id: targets_of(one.change)
+            for one in edit.image_sets
+            if isinstance(one.change, MetadataUpdates)
+        }
+        choose = _chooser(edit, targets_by_image_set, self.record_original_attributes)
         to_add = any(isinstance(one.change, Move) for one in edit.image_sets)
         study = await self.log.current_study(edit.datastore_id, study_instance_uid, choose, to_add=to_add)
         targets = _targets(edit, study)
@@ -80,7 +85,9 @@ class Editor:
         steps = [
             step
             for current, change in targets
-            for step in await self._steps(edit.datastore_id, current, change, studies, occasion)
+            for step in await self._steps(
+                edit.datastore_id, current, change, targets_by_image_set.get(current.image_set_id), studies, occasion
+            )
         ]
         await self._find_studies(edit, studies, steps)
         duplicates = _duplicates(steps, studies)
@@ -98,9 +105,11 @@ class Editor:
         datastore_id: str,
         current: CurrentImageSet,
         change: MetadataUpdates | Revert | Delete | Move,
+        targets: Sequence[Target] | None,
         studies: Mapping[str, CurrentStudy],
         occasion: Occasion,
     ) -> list[Step]:
+        """Return what is done to one image set, and for it to others. targets: of an update that was gone through."""
         if isinstance(change, Revert):
             return [await self._revert(datastore_id, current, change)]
         if isinstance(change, Move):
@@ -108,8 +117,9 @@ class Editor:
         count = sum(part.count for part in current.parts.values())
         if isinstance(change, Delete):
             return [await _off_loop(count, lambda: delete(current))]
+        named = targets_of(change) if targets is None else targets
         record = self.record_original_attributes
-        return [await _off_loop(count, lambda: update(current, change, occasion, self.profile, record))]
+        return [await _off_loop(count, lambda: update(current, named, occasion, self.profile, record))]
 
     async def _move(
         self,
@@ -181,13 +191,16 @@ async def _off_loop(instances: int, work: Callable[[], Result]) -> Result:
 # -- what the edit is about
 
 
-def _chooser(edit: Edit, everything: bool) -> Callable[[ImageSetVersion], Collection[str] | None]:
-    """Return the choice of instances to read: those an update names, all of what is deleted."""
+def _chooser(
+    edit: Edit, targets: Mapping[str, Sequence[Target]], everything: bool
+) -> Callable[[ImageSetVersion], Collection[str] | None]:
+    """Return the choice of instances to read: those an update names, all of what is deleted.
+
+    targets: what the updates name, by image set.
+    """
     changes = {one.image_set_id: one.change for one in edit.image_sets}
     named: dict[str, Collection[str] | None] = {
-        one.image_set_id: None if everything else named_instances(targets_of(one.change))
-        for one in edit.image_sets
-        if isinstance(one.change, MetadataUpdates)
+        image_set_id: None if everything else named_instances(of_one) for image_set_id, of_one in targets.items()
     }
     arrivals = {
         one.change.to.image_set_id: {one.change.new_uid}

@@ -17,10 +17,9 @@ from gateway.metadata.image_set import (
     Head,
     ImageSetMetadata,
     InstanceMetadata,
-    MetadataUpdates,
     Profile,
 )
-from gateway.metadata.targets import targets_of
+from gateway.metadata.targets import Target
 from gateway.store.drafts import Draft
 from gateway.store.log import (
     CurrentImageSet,
@@ -66,14 +65,14 @@ class Step:
 
 
 def update(
-    current: CurrentImageSet, updates: MetadataUpdates, occasion: Occasion, profile: Profile, record: bool
+    current: CurrentImageSet, targets: Sequence[Target], occasion: Occasion, profile: Profile, record: bool
 ) -> Step:
     """Return the step of an update. It changes nothing where constraints are broken that force does not lift.
 
-    record: whether prior values go into Original Attributes Sequence; then current has all its parts.
+    targets: what the update names. record: whether prior values go into Original Attributes Sequence; then current has
+    all its parts.
     """
     draft = Draft.of(current)
-    targets = targets_of(updates)
     before = ImageSetMetadata(draft.head, _named(current, None if record else named_instances(targets)))
     primary = current.properties.is_primary
     broken, left = violations_and_left(before, targets, profile=profile, primary=primary)
