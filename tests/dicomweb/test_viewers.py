@@ -289,7 +289,11 @@ def test_weasis_stores(server: Server) -> None:
             chunk = body[start : start + 16384]
             connection.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
         connection.sendall(b"0\r\n\r\n")
-        answer = connection.recv(65536)
+        answer = b""
+        while not answer.endswith(b"</NativeDicomModel>"):
+            received = connection.recv(65536)
+            assert received, answer
+            answer += received
 
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b"content-type: application/dicom+xml" in answer.lower() and b"<NativeDicomModel" in answer
