@@ -19,7 +19,8 @@ study_now          a study as it is now, and what an append makes of it; kept: w
                    somebody writes
 sqlite_database    the file's connections, group commit, errors, and the steps of its schema
 blobs              Blobs: immutable bytes (seam C)
-blobs_folder       ... append-only packs in a folder
+blobs_folder       ... append-only packs in a folder; shared_pack: the one that small packs join; folders: what
+                   the disk is told
 data_folder        the lock: one gateway at a time
 verify, backup     whether a data folder is sound, and a copy of it
 """

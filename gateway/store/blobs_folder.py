@@ -22,7 +22,7 @@ from threading import Lock, RLock
 
 from gateway.errors import StorageFailed
 from gateway.store.blobs import Address, Pack
-from gateway.store.folders import PackFolders, disk_errors, sync_folder
+from gateway.store.folders import PackFolders, begin_to_write, disk_errors, sync_folder
 from gateway.store.shared_pack import Joined, SharedPacks
 
 # How many packs stay mapped. A mapping costs address space and a descriptor's worth of kernel memory, no RAM of ours.
@@ -32,6 +32,9 @@ MAPPED_PACKS = 64
 # when there is a file already. A pack of fewer bytes is small: it never needs one, and joins others.
 BUFFER = 1024 * 1024
 _WRITTEN_AT_ONCE = 64 * 1024
+
+# With so many bytes at a time the disk begins while more arrive: then little is left for the commit to wait for.
+_BEGUN_AT_ONCE = 8 * 1024 * 1024
 
 # How many packs in a row begin with the same four digits.
 PACKS_IN_FOLDER = 256
@@ -115,6 +118,7 @@ class FolderPack:
         self._shared = shared
         self._joined: Joined | None = None
         self._buffer = bytearray()
+        self._begun = 0  # how many bytes the disk was told to begin with
         self._committed = False
         self._closed = False
         self._descriptor: int | None = None
@@ -182,6 +186,9 @@ class FolderPack:
                     rest = rest[written:]
                 rest.release()
             self._buffer.clear()
+            if self.size - self._begun >= _BEGUN_AT_ONCE:
+                begin_to_write(self._open_descriptor(), self._begun, self.size - self._begun)
+                self._begun = self.size
 
     def _map(self, offset: int, length: int) -> memoryview:
         self._write_out()

@@ -1,7 +1,8 @@
-"""What a disk says, in our errors, and names that are durable."""
+"""What a disk is told and says: its errors as ours, names that are durable, bytes that it can begin with."""
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.errors import StorageFailed, StorageFull
+
+# <fcntl.h> of glibc and musl on Linux.
+_SYNC_FILE_RANGE_WRITE = 2
 
 
 @contextmanager
@@ -30,6 +34,15 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def begin_to_write(descriptor: int, offset: int, length: int) -> None:
+    """Have the disk begin with bytes of a file that will be synced later, where the system can. It promises nothing."""
+    sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if sync_file_range is not None:
+        sync_file_range(
+            descriptor, ctypes.c_int64(offset), ctypes.c_int64(length), ctypes.c_uint(_SYNC_FILE_RANGE_WRITE)
+        )
 
 
 class PackFolders:

@@ -31,6 +31,7 @@ RUNS = (
     Run(["power_loss", "--seeds", "200"], layer=True),
     Run(["power_loss", "--seeds", "40", "--synchronous", "NORMAL"], layer=True, finds=True),
     Run(["power_loss", "--seeds", "40", "--no-folder-sync"], layer=True, finds=True),
+    Run(["power_loss", "--seeds", "40", "--no-pack-sync"], layer=True, finds=True),
     Run(["faults", "--every", "29"], layer=True),
     Run(["flips", "--flips", "1000"]),
     Run(["histories", "--operations", "3000"]),

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import StorageFailed, StorageFull
-from gateway.store import shared_pack
+from gateway.store import blobs_folder, shared_pack
 from gateway.store.blobs import Address, Blobs
 from gateway.store.blobs_folder import BUFFER, PACKS_IN_FOLDER, BlobsFolder
+from gateway.store.folders import begin_to_write
 from tests.store.blobs_suite import BlobsTests, written
 
 
@@ -82,6 +83,27 @@ async def test_large_writes_are_streamed(tmp_path: Path) -> None:
     assert (tmp_path / "incoming" / pack.name).stat().st_size == 5 * BUFFER
     assert await pack.view(4 * BUFFER - 1, 2) == b"xx"
     await pack.discard()
+
+
+async def test_the_disk_begins_before_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With each eight megabytes, once; what is written is what it was."""
+    begun: list[tuple[int, int]] = []
+
+    def traced(descriptor: int, offset: int, length: int) -> None:
+        begun.append((offset, length))
+        begin_to_write(descriptor, offset, length)
+
+    monkeypatch.setattr(blobs_folder, "begin_to_write", traced)
+    pack = await BlobsFolder(tmp_path, new_name).new_pack()
+
+    for number in range(20):
+        await pack.write(b"%02d" % number * (BUFFER // 2))
+    await pack.commit()
+
+    assert begun == [(0, 8 * BUFFER), (8 * BUFFER, 8 * BUFFER)]
+    assert (tmp_path / pack.name[:2] / pack.name[2:4] / pack.name).read_bytes()[
+        8 * BUFFER - 2 : 8 * BUFFER + 2
+    ] == b"0708"
 
 
 async def test_the_file_and_its_name_are_synced_before_commit_returns(
