@@ -13,7 +13,6 @@ import secrets
 import time
 import traceback
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.routing import Router
@@ -34,7 +33,8 @@ class RequestLog:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = request_id_of(Headers(scope=scope).get("x-request-id", ""))
+        sent = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        request_id = request_id_of(sent.decode("latin-1"))
         started = time.perf_counter()
         status = 0
 
@@ -42,7 +42,7 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
@@ -63,7 +63,7 @@ class RequestLog:
 
 def request_id_of(header: str) -> str:
     """Return the client's own id where it is a plain word of at most 64 characters, else a new one."""
-    return header if _REQUEST_ID.fullmatch(header) else secrets.token_hex(16)
+    return header if header and _REQUEST_ID.fullmatch(header) else secrets.token_hex(16)
 
 
 def route_of(scope: Scope) -> str:

@@ -75,6 +75,8 @@ def _decode(body: bytes) -> str:
 
 def _check_brackets(text: str, most: int) -> None:
     """Raise InvalidDicomJson where brackets lie too deep in each other, before a recursive parser meets them."""
+    if text.count("[") + text.count("{") <= most:
+        return
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text):
         bracket = match[0]

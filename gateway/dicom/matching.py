@@ -184,6 +184,8 @@ def name_words(name: str) -> list[str]:
 
 def plain(name: str) -> str:
     """Return a name case folded and without accents."""
+    if name.isascii():
+        return name.casefold()
     folded = unicodedata.normalize("NFKD", name).casefold()
     return "".join(character for character in folded if not unicodedata.combining(character))
 

@@ -102,17 +102,18 @@ def study_columns(visible: Sequence[StudyMember]) -> StudyColumns | None:
     if not visible:
         return None
     head = unpack_head(visible[0].head)
+    patient, referring = _people(head)
     return StudyColumns(
         image_set_id=visible[0].image_set_id,
         study_date=_date(head),
         study_time=text_of(head.study, "StudyTime"),
         patient_id=text_of(head.patient, "PatientID"),
-        patient_name=_names(head.patient, "PatientName"),
+        patient_name=patient,
         accession_number=text_of(head.study, "AccessionNumber"),
         study_id=text_of(head.study, "StudyID"),
         study_description=text_of(head.study, "StudyDescription"),
-        referring_physician_name=_names(head.study, "ReferringPhysicianName"),
-        names=searched_names(head),
+        referring_physician_name=referring,
+        names=_searched(patient, referring),
         modalities=dict(sorted(Counter(member.modality for member in visible if member.modality).items())),
         sop_classes=tuple(dict.fromkeys(uid for member in visible for uid in sop_classes(member.manifest))),
         series_count=len(visible),
@@ -156,8 +157,16 @@ def _date(head: Head) -> str:
 
 def searched_names(head: Head) -> str:
     """Return the names of a study's people, a line for each, and once more without accents where they have some."""
-    names = (*_names(head.patient, "PatientName"), *_names(head.study, "ReferringPhysicianName"))
+    return _searched(*_people(head))
+
+
+def _searched(*people: Sequence[str]) -> str:
+    names = [name for one in people for name in one]
     return "\n".join(dict.fromkeys((*names, *map(plain, names))))
+
+
+def _people(head: Head) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return _names(head.patient, "PatientName"), _names(head.study, "ReferringPhysicianName")
 
 
 def _names(level: LevelMetadata, keyword: str) -> tuple[str, ...]:

@@ -413,7 +413,10 @@ class VersionedStore:
 
     def _lock(self, datastore_id: str, study_instance_uid: str) -> asyncio.Lock:
         """Return the lock of a study: whoever would conflict waits. What is right is decided by the log's row."""
-        return self._locks.setdefault((datastore_id, study_instance_uid), asyncio.Lock())
+        lock = self._locks.get((datastore_id, study_instance_uid))
+        if lock is None:
+            lock = self._locks[datastore_id, study_instance_uid] = asyncio.Lock()
+        return lock
 
     # -- telling
 
