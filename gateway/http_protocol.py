@@ -54,11 +54,13 @@ class HeadWithBody(asyncio.Transport):
         self._begun = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._begun or data == _CONTINUE:
+        if self._begun:
             self._transport.write(data)
         elif self._head:
             self._begun = True
             self._transport.writelines([self._head, data])
+        elif data == _CONTINUE:
+            self._transport.write(data)
         elif _UNKNOWN_LENGTH in data:
             self._begun = True
             self._transport.write(data)

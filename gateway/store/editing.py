@@ -151,7 +151,7 @@ class Editor:
         now = set() if gone else {part.number for part in current.manifest}
         then = {part.number for part in target.manifest}
         numbers = sorted((now ^ then) - {0})
-        parts = await self.log.parts(datastore_id, current.image_set_id, numbers)
+        parts = await self.log.parts(datastore_id, current.image_set_id, numbers) if numbers else {}
         only_now = [parts[number] for number in numbers if number in now]
         only_then = [parts[number] for number in numbers if number in then]
         count = sum(part.count for part in parts.values())

@@ -70,7 +70,7 @@ READ_BACK = 16
 # Bytes of the parts that some instances are in, as many as are asked for by their names; and of the names.
 KEPT_PART_BYTES = 8 * 1024 * 1024
 KEPT_INSTANCES = 8
-KEPT_NAMES = 1024
+KEPT_NAMES = 4096
 # UIDs of the studies that image sets are in.
 KEPT_STUDIES_OF = 65536
 

@@ -292,12 +292,13 @@ def reference(number: int, part: Part) -> PartReference:
 
 def instance_count(manifest: Manifest) -> int:
     """Return how many instances a version has."""
-    return sum(part.count for part in manifest)
+    return sum([part.count for part in manifest])
 
 
 def sop_classes(manifest: Manifest) -> tuple[str, ...]:
     """Return the SOP Class UIDs of a version's instances, each once."""
-    return tuple(dict.fromkeys(uid for part in manifest for uid in part.sop_classes if uid))
+    alike = dict.fromkeys([part.sop_classes for part in manifest])  # one and the same nearly always
+    return tuple(dict.fromkeys(uid for uids in alike for uid in uids if uid))
 
 
 def timezone(manifest: Manifest) -> str:
