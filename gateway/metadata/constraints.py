@@ -74,7 +74,7 @@ def violations_and_left(
     left: dict[Violation, None] = {}
     for target in edit.targets:
         case = Case(target, edit)
-        broken = [violation for row in _rows_for(target) for violation in _broken(row, case)]
+        broken = _broken(case)
         without.update(dict.fromkeys(_told(broken)))
         left.update(dict.fromkeys(_told([violation for violation in broken if not violation.force_lifts])))
     return list(without), list(left)
@@ -93,23 +93,29 @@ def _rows_for(target: Target) -> tuple[Constraint, ...]:
     return CONSTRAINTS
 
 
-def _broken(row: Constraint, case: Case) -> Iterator[Violation]:
-    target, force = case.target, row.force[case.edit.profile]
-    if force == "allowed":
-        return
-    for finding in row.broken_by(case):
-        if row.of_values and case.unchanged:  # looked at last: it takes longer than most checks
-            return
-        yield Violation(
-            rule=row.rule,
-            level=target.place.level,
-            message=finding.message,
-            force_lifts=force == "lifts" and not finding.stands,
-            tag=case.tag,
-            keyword=None if case.tag == target.key else target.key or None,
-            series_instance_uid=target.place.series,
-            sop_instance_uid=target.place.instance,
-        )
+def _broken(case: Case) -> list[Violation]:
+    """Return what a target breaks. Whether it leaves its attribute as it is comes last: most checks are quicker."""
+    return [
+        _violation(row, case, finding)
+        for row in _rows_for(case.target)
+        if row.force[case.edit.profile] != "allowed"
+        for finding in row.broken_by(case)
+        if not (row.of_values and case.unchanged)
+    ]
+
+
+def _violation(row: Constraint, case: Case, finding: Finding) -> Violation:
+    target = case.target
+    return Violation(
+        rule=row.rule,
+        level=target.place.level,
+        message=finding.message,
+        force_lifts=row.force[case.edit.profile] == "lifts" and not finding.stands,
+        tag=case.tag,
+        keyword=None if case.tag == target.key else target.key or None,
+        series_instance_uid=target.place.series,
+        sop_instance_uid=target.place.instance,
+    )
 
 
 # --- The checks, each for one row
