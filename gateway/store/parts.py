@@ -31,7 +31,7 @@ BYTES_IN_PART = 256 * 1024
 # A longer manifest, in bytes of JSON, is compressed.
 PLAIN_MANIFEST = 256
 
-PARTS_KEPT = 8  # taken apart, less than 1 MB each but for instances that are larger themselves
+PARTS_KEPT = 8  # taken apart, less than 1 MB each: larger ones are not kept
 HEADS_KEPT = 1024  # decoded, some 5 KB each
 HEADS_PACKED_LATELY = 256  # that nobody has asked for since: who edits does at once
 _PACKED_LATELY: dict[bytes, Head] = {}
@@ -229,12 +229,20 @@ def unpack_index(packed: bytes) -> dict[str, int]:
     return numbers
 
 
-@functools.lru_cache(PARTS_KEPT)
 def unpack_part(part: Part) -> tuple[PlacedInstance, ...]:
     """Return the instances of a part. Raises StorageFailed where the bytes are damaged.
 
-    Of the same bytes it is the same objects: an edit looks at a part several times, and nobody changes an instance.
+    Of the same bytes it may be the same objects: an edit looks at a part several times, and nobody changes an instance.
     """
+    return _unpacked_lately(part) if part.raw_length <= BYTES_IN_PART else _unpacked(part)
+
+
+@functools.lru_cache(PARTS_KEPT)
+def _unpacked_lately(part: Part) -> tuple[PlacedInstance, ...]:
+    return _unpacked(part)
+
+
+def _unpacked(part: Part) -> tuple[PlacedInstance, ...]:
     text = _text(part)
     numbers = unpack_index(part.index)
     packed_class = part.sop_classes[0] if len(part.sop_classes) == 1 else None
