@@ -7,9 +7,12 @@ the row of the study counts. It is, byte for byte, what the attributes of the st
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from gateway.dicom.dataset import Element
+import orjson
+
+from gateway.dicom.dataset import Dataset, Element, Tag
 from gateway.dicom.dictionary import entry_of
 from gateway.dicom.json_model import element_to_json, encode_json
 from gateway.errors import InvalidUpdate
@@ -40,6 +43,9 @@ _TAGS = (
 )
 _VRS = {tag: _vr(tag) for tag in _TAGS}
 _ONLY = frozenset(_TAGS)
+
+# What a summary has.
+SUMMARISED = _ONLY | {"00080056", "00080061", "0020000D", "00201206", "00201208"}
 
 # The table, tags ascending. What is filled in of a value begins with the comma before it.
 _RESULT = (
@@ -81,7 +87,9 @@ def packed_values(head: Head, timezone: str) -> str | None:
         if tag == _TIMEZONE and "Value" not in shown and tag in dataset:
             return None  # an empty one is in a result, and one that is absent is not
         lines.append(encode_json(shown["Value"]) if "Value" in shown else b"")
-    return b"\n".join(lines).decode()
+    packed = b"\n".join(lines).decode()
+    # A name such as "Doe==" has more than its JSON says, and searches look at it.
+    return packed if all(read == dataset.get(tag, read) for tag, read in _read(packed, _ONLY).items()) else None
 
 
 def summary_json(summary: StudySummary, retrieve_url: str) -> str:
@@ -98,3 +106,30 @@ def summary_json(summary: StudySummary, retrieve_url: str) -> str:
         f'"00080201":{{"vr":"SH"{zone}}},' if zone else "",
         *(retrieve_url, name, patient, birth, sex, uid, study, series, instances),
     )
+
+
+def summary_dataset(summary: StudySummary, tags: frozenset[Tag]) -> Dataset:
+    """Return the attributes of a summary that are asked for, those that the gateway counts among them."""
+    modalities = tuple(orjson.loads(summary.modalities))
+    counted = {
+        "00080056": Element("CS", ("ONLINE",)),
+        "00080061": Element("CS", modalities),
+        "0020000D": Element("UI", (summary.study_instance_uid,)),
+        "00201206": Element("IS", (str(summary.series_count),)),
+        "00201208": Element("IS", (str(summary.instance_count),)),
+    }
+    return {**_read(summary.values, tags), **{tag: element for tag, element in counted.items() if tag in tags}}
+
+
+def _read(packed: str, tags: frozenset[Tag]) -> Dataset:
+    """Return the attributes asked for that have a value."""
+    lines = zip(_VRS.items(), packed.split("\n"), strict=True)
+    return {tag: Element(vr, _texts(line)) for (tag, vr), line in lines if line and tag in tags}
+
+
+def _texts(values: str) -> tuple[str, ...]:
+    return tuple(_name(value) if isinstance(value, dict) else value or "" for value in orjson.loads(values))
+
+
+def _name(groups: Mapping[str, str]) -> str:
+    return "=".join(groups.get(name, "") for name in ("Alphabetic", "Ideographic", "Phonetic")).rstrip("=")

@@ -388,10 +388,12 @@ class VersionLog(Protocol):
         filters: Sequence[Filter],
         page: tuple[int, int | None],
         order: SearchOrder = "study_date",
+        matches: Callable[[StudySummary], bool] | None = None,
     ) -> tuple[list[StudySummary], int] | None:
         """Return a page of what passes all filters, in the order of `find`, and how many studies there are in all.
 
-        None where a study on the page has no summary.
+        matches: says of each what is left to be said, on another thread. None where a study that had to be looked at
+        has no summary.
         """
 
     async def find_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[FoundImageSet]:

@@ -304,9 +304,10 @@ class SqliteLog:
         filters: Sequence[Filter],
         page: tuple[int, int | None],
         order: SearchOrder = "study_date",
+        matches: Callable[[StudySummary], bool] | None = None,
     ) -> tuple[list[StudySummary], int] | None:
         return await self.database.read(
-            lambda connection: sqlite_qido.find_summaries(connection, datastore_id, filters, page, order)
+            lambda connection: sqlite_qido.find_summaries(connection, datastore_id, filters, page, order, matches)
         )
 
     async def find_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[FoundImageSet]:

@@ -101,12 +101,32 @@ def find_summaries(
     filters: Sequence[Filter],
     page: tuple[int, int | None],
     order: SearchOrder = "study_date",
+    matches: Callable[[StudySummary], bool] | None = None,
 ) -> tuple[list[StudySummary], int] | None:
     search = _search(datastore_key(connection, datastore_id), "study", filters)
+    if matches is not None:
+        return _matching(connection, _in_order(connection, search, order, None, 0), page, matches)
     rows, total = _page(connection, search, _SUMMARY, page, order)
     if any(row[1] is None for row in rows):
         return None
     return [StudySummary._make(row) for row in rows], total
+
+
+def _matching(
+    connection: Connection, search: _Search, page: tuple[int, int | None], matches: Callable[[StudySummary], bool]
+) -> tuple[list[StudySummary], int] | None:
+    """Return the same, of all that the filters leave."""
+    offset, limit = page
+    found, total = list[StudySummary](), 0
+    for row in connection.execute(f"SELECT {_SUMMARY} {search.source} ORDER BY {search.whole_order}", search.values):
+        if row[1] is None:
+            return None
+        summary = StudySummary._make(row)
+        if matches(summary):
+            total += 1
+            if total > offset and (limit is None or len(found) < limit):
+                found.append(summary)
+    return found, total
 
 
 # Where an index finds no more than these in another order than that of the answer, they are read at once, sorted and
@@ -262,9 +282,12 @@ def _conditions(one: Filter, datastore: int, order: str) -> Iterator[tuple[str, 
 
 
 def _by_id(one: Filter) -> bool:
-    """Whether the keys of studies are what an index finds: then it is no use to go by the data store first."""
+    """Whether the keys of studies are what an index finds: then it is no use to go by the data store first.
+
+    Nor where none does, of words of two letters: all rows are read, as they lie.
+    """
     if one.kind == "words":
-        return bool(_terms(one.values[0]))
+        return True
     (pattern,) = one.values
     return bool(_terms(pattern)) and len(_prefix(pattern)) < 3 or (one.field in _NAMES and bool(_prefix(pattern)))
 
@@ -293,11 +316,11 @@ def _like(one: Filter, datastore: int) -> Iterator[tuple[str, Sequence[Any]]]:
 
 
 def _sought(one: Filter) -> bool:
-    """Whether an index finds what a filter lets through, in another order than that of the answer."""
-    if one.kind not in ("like", "words"):
-        return False
+    """Whether what a filter lets through is found in another order than that of the answer."""
+    if one.kind != "like":
+        return one.kind == "words"
     (pattern,) = one.values
-    return bool(_terms(pattern)) or (one.kind == "like" and bool(_prefix(pattern)) and one.field != "study_description")
+    return bool(_terms(pattern)) or (bool(_prefix(pattern)) and one.field != "study_description")
 
 
 def _prefix(pattern: str) -> str:

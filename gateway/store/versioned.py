@@ -58,7 +58,15 @@ from gateway.store.protocol import (
 )
 from gateway.store.storing import TRIES, Storer
 from gateway.store.study_rows import Occasion
-from gateway.store.versioned_search import MOST_NUMBERED, NUMBERS, Collector, dicom_tags, plan
+from gateway.store.versioned_search import (
+    MOST_NUMBERED,
+    NUMBERS,
+    Collector,
+    dicom_tags,
+    in_summaries,
+    plan,
+    summary_matches,
+)
 
 # Bytes of metadata documents kept, each as it is sent: of a series of 500 instances some 300 KB.
 KEPT_DOCUMENTS = 16 * 1024 * 1024
@@ -210,9 +218,9 @@ class VersionedStore:
                 return numbered
         how = plan(query)
         order: SearchOrder = "updated" if query.order == "updated" else "study_date"
-        if query.summaries and how.complete:
-            page = query.offset, query.limit
-            if found_summaries := await self._log.find_summaries(datastore_id, how.filters, page, order):
+        if query.summaries and in_summaries(query):
+            page, matches = (query.offset, query.limit), None if how.complete else summary_matches(query)
+            if found_summaries := await self._log.find_summaries(datastore_id, how.filters, page, order, matches):
                 summaries, total = found_summaries
                 return Page((), max(0, total - query.offset - len(summaries)), tuple(summaries))
         level = _SEARCH_LEVEL[query.level]

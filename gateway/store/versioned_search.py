@@ -7,7 +7,7 @@ that the query says, nothing is read but the page.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -18,6 +18,7 @@ from gateway.dicom.query_string import FROM_INSTANCES
 from gateway.errors import Level
 from gateway.metadata.image_set import Head
 from gateway.metadata.mapping import to_dataset
+from gateway.metadata.study_summary import SUMMARISED, StudySummary, summary_dataset
 from gateway.store.log import Candidate, Filter, FoundImageSet
 from gateway.store.parts import instance_count, timezone, unpack_head, unpack_part
 from gateway.store.protocol import Match, Page
@@ -115,6 +116,23 @@ def _date_filter(condition: Condition) -> Filter | None:
     if condition.kind == "single" and _DATE.fullmatch(condition.values[0]):
         return Filter("study_date", "equal", condition.values)
     return None
+
+
+# -- of studies, by their summaries
+
+
+def in_summaries(query: Query) -> bool:
+    """Whether what a query is about stands in the summaries of studies."""
+    return all(len(one.path) == 1 and one.path[0] in SUMMARISED for one in query.conditions)
+
+
+def summary_matches(query: Query) -> Callable[[StudySummary], bool]:
+    """Return what says whether a study matches. For `in_summaries` only."""
+    asked = frozenset(one.path[0] for one in query.conditions)
+    return lambda summary: matches_all(summary_dataset(summary, asked), query.conditions)
+
+
+# -- of all levels, by their metadata
 
 
 @dataclass

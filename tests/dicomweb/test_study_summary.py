@@ -21,11 +21,11 @@ from gateway.dicomweb.qido import result, selection_of
 from gateway.dicomweb.targets import Target
 from gateway.metadata.image_set import Head
 from gateway.metadata.mapping import to_head
-from gateway.metadata.study_summary import StudySummary, packed_values, summary_json
+from gateway.metadata.study_summary import SUMMARISED, StudySummary, packed_values, summary_dataset, summary_json
 from gateway.settings import Settings
 from gateway.store.log import Candidate
 from gateway.store.parts import PartReference, pack_head
-from gateway.store.protocol import Store
+from gateway.store.protocol import Match, Store
 from gateway.store.versioned_search import Collector
 from tests.conftest import app_client
 from tests.dicomweb.wire import patched, stored, stow
@@ -36,6 +36,7 @@ A, B = "1.2.3.1", "1.2.3.2"
 FOLDERS = Path(__file__).parents[1] / "store" / "folders"
 
 FUZZY = Condition(("00100010",), "PN", "fuzzy", ("compressed",))
+DESCRIBED = Condition(("00081030",), "LO", "wildcard", ("e*1",))
 
 
 async def renamed(client: httpx.AsyncClient, study: str, name: dict[str, str]) -> None:
@@ -63,6 +64,15 @@ QUERIES = [
     "PatientName=CompressedSamples*",
     "PatientName=compressed*&ModalitiesInStudy=MR",
     "PatientName=compressed&fuzzymatching=true",
+    "PatientName=co&fuzzymatching=true&limit=2&offset=1",
+    "PatientName=andrew^x&fuzzymatching=true",
+    "StudyTime=0730-120000&StudyDate=20000101-",
+    "ModalitiesInStudy=*R&limit=3",
+    "PatientBirthDate=19500101-&PatientSex=M",
+    "ModalitiesInStudy=CT%5CSR&multiplevaluematching=true",
+    "TimezoneOffsetFromUTC=-0500",
+    "NumberOfStudyRelatedInstances=2",
+    "InstanceAvailability=ONLINE&limit=1",
     "StudyDate=19950101-20051231&ModalitiesInStudy=CT&limit=2",
     "StudyDate=-20051231&offset=3",
     "StudyTime=07-10",
@@ -118,10 +128,12 @@ async def test_a_search_for_no_more_than_always_has_summaries(
     await stored(client, instance(study=A), instance(study=B))
 
     page = await store.search(datastore_id, Query("Study", limit=1, summaries=True))
-    fuzzy = await store.search(datastore_id, Query("Study", (FUZZY,), summaries=True))
+    fuzzy = await store.search(datastore_id, Query("Study", (FUZZY,), offset=1, summaries=True))
+    described = await store.search(datastore_id, Query("Study", (DESCRIBED,), summaries=True))
 
     assert ([one.study_instance_uid for one in page.summaries], page.matches, page.remaining) == ([B], (), 1)
-    assert (len(fuzzy.summaries), len(fuzzy.matches)) == (0, 2)
+    assert ([one.study_instance_uid for one in fuzzy.summaries], fuzzy.matches) == ([A], ())
+    assert (len(described.summaries), len(described.matches)) == (0, 2)
 
 
 async def test_an_edit_is_in_the_summary_when_it_is_acknowledged(client: httpx.AsyncClient) -> None:
@@ -177,6 +189,23 @@ async def test_an_older_folder_gets_summaries(tmp_path: Path, schema: int) -> No
     assert series.headers["warning"].endswith('"There are 1 additional results that can be requested"')
 
 
+@pytest.mark.parametrize("name", ["A=B=C", "A=B=C=D", "=B", "A=="])
+async def test_a_name_is_found_as_it_is_stored(
+    client: httpx.AsyncClient, store: Store, datastore_id: str, name: str
+) -> None:
+    """Also one of more groups than there are; empty ones at its end are not stored."""
+    value = f"{name} "[: len(name) + len(name) % 2].encode()
+    before = b"\x10\x00\x10\x00PN\x06\x00Before"
+    file = instance(study=A, PatientName="Before").replace(before, before[:6] + bytes([len(value), 0]) + value)
+    await stored(client, file)
+
+    found = await client.get("/dicomweb/studies?PatientName=A=*")
+    page = await store.search(datastore_id, Query("Study", summaries=True))
+
+    assert found.status_code == (200 if name.startswith("A=B") else 204)
+    assert len(page.summaries) == 1
+
+
 # -- any values
 
 
@@ -199,14 +228,22 @@ def studies(draw: st.DrawFn) -> Dataset:
     return in_tag_order(dataset)
 
 
+def matched_the_long_way(head: Head, timezone: str, modalities: tuple[str, ...]) -> Dataset:
+    return collected(head, timezone, modalities).dataset
+
+
 def long_way(head: Head, timezone: str, modalities: tuple[str, ...]) -> bytes:
+    always = {one.tag: Element(vr_of(one.tag)) for one in RETURNED["Study"] if one.always}
+    selection = selection_of(Query("Study"), Target(""))
+    return encode_json(to_json(result(collected(head, timezone, modalities), selection, always, "http://gateway.test")))
+
+
+def collected(head: Head, timezone: str, modalities: tuple[str, ...]) -> Match:
     part = PartReference(1, 5, ("1.2.840.10008.5.1.4.1.1.2",), timezone)
     candidate = Candidate(A, pack_head(head), (part,), modalities, part.sop_classes, 3, 21, lambda _: [])
     collector = Collector(Query("Study"), True, 0, None)
     collector.visit(candidate)
-    always = {one.tag: Element(vr_of(one.tag)) for one in RETURNED["Study"] if one.always}
-    selection = selection_of(Query("Study"), Target(""))
-    return encode_json(to_json(result(collector.matches[0], selection, always, "http://gateway.test")))
+    return collector.matches[0]
 
 
 @given(
@@ -228,3 +265,7 @@ def test_any_study_is_written_as_by_way_of_a_dataset(
         summary = StudySummary(A, values, encode_json(modalities).decode(), 3, 21)
         url = f"http://gateway.test/studies/{A}"
         assert summary_json(summary, url).encode() == long_way(head, timezone, modalities)
+        matched = matched_the_long_way(head, timezone, modalities)
+        assert summary_dataset(summary, SUMMARISED) == {
+            tag: element for tag, element in matched.items() if tag in SUMMARISED and not element.empty
+        } | {"00080061": Element("CS", modalities)}
