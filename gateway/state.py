@@ -8,8 +8,10 @@ from typing import Any, Protocol, TypedDict
 
 from gateway.errors import RIGHTS, AccessDenied, Right
 from gateway.settings import Settings
+from gateway.store.contents import Provenance
+from gateway.store.edits import Job
 from gateway.store.import_log import ImportJob
-from gateway.store.protocol import Job, Provenance, Store
+from gateway.store.protocol import Store
 
 
 class JobRunner(Protocol):

@@ -15,6 +15,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # What a file may import of the gateway, by the folder or file it is; the first row that fits. Each may import its own
 # folder. `settings` and `state` are values that the faces and the top share.
 CORE = {"errors", "dicom", "metadata"}
+# The Store and the values it speaks of.
+STORE = {"store.protocol", "store.contents", "store.edits", "store.searches"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "dicom": {"errors"},
@@ -24,18 +26,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": CORE | {"pixels"},
     "request_body": {"errors"},
     "access": {"errors", "request_body"},
-    "state": CORE | {"settings", "store.protocol", "store.blobs", "store.import_log"},
+    "state": CORE | STORE | {"settings", "store.blobs", "store.import_log"},
     "pixels": {"errors", "dicom"},
     "dicomweb": CORE
-    | {"pixels", "request_body", "settings", "state", "store.protocol", "store.blobs", "store.kept", "store.receiving"},
+    | STORE
+    | {"pixels", "request_body", "settings", "state", "store.blobs", "store.kept", "store.receiving"},
     "healthimaging": CORE
+    | STORE
     | {
         "events",
         "pixels",
         "request_body",
         "settings",
         "state",
-        "store.protocol",
         "store.blobs",
         "store.import_log",
         "store.objects",

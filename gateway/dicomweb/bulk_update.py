@@ -24,7 +24,7 @@ from gateway.dicomweb.several_studies import edit_studies
 from gateway.dicomweb.targets import datastore_of
 from gateway.errors import InvalidDicomJson, InvalidHeader, InvalidQuery, NotFound
 from gateway.state import State
-from gateway.store.protocol import StudyVersion
+from gateway.store.contents import StudyVersion
 
 # A page of a search is no set of studies that anybody meant.
 _NOT_OF_FILTER = ("limit", "offset", "includefield")

@@ -21,7 +21,8 @@ from gateway.dicomweb.plans import Plan
 from gateway.dicomweb.targets import Target
 from gateway.dicomweb.versions import shown_tags, versions_since
 from gateway.errors import ConstraintViolations, PreconditionFailed, VersionConflict
-from gateway.store.protocol import Answer, Edit, EditResult, Idempotency, ImageSetEdit, Store
+from gateway.store.edits import Answer, Edit, EditResult, Idempotency, ImageSetEdit
+from gateway.store.protocol import Store
 
 # Edits of one study that name no version queue here: each would only find that the one before it was faster. By store,
 # for a lock belongs to one event loop, and so does a store.

@@ -14,7 +14,7 @@ from gateway.dicomweb.preconditions import image_set_etag, study_etag
 from gateway.dicomweb.problems import violation_json
 from gateway.metadata.diff import summarise
 from gateway.metadata.image_set import Change, Delete, MetadataUpdates, Revert, UpdateDocument
-from gateway.store.protocol import Answer, EditResult, ImageSetEdit, ImageSetResult, Move
+from gateway.store.edits import Answer, EditResult, ImageSetEdit, ImageSetResult, Move
 
 # HealthImaging's service model: a DICOMAttribute blob has at most 30000 bytes; its service quotas: "maximum payload
 # size limit accepted by UpdateImageSetMetadata", 10 kilobytes, adjustable.

@@ -31,7 +31,7 @@ from gateway.errors import (
 )
 from gateway.request_body import body_within
 from gateway.state import State, require, who_asks
-from gateway.store.protocol import Provenance
+from gateway.store.contents import Provenance
 
 Parsed = TypeVar("Parsed")
 

@@ -13,7 +13,8 @@ from gateway.dicomweb.preconditions import etag_of
 from gateway.dicomweb.targets import Target
 from gateway.errors import Gone, NotFound
 from gateway.metadata.image_set import ImageSetMetadata
-from gateway.store.protocol import Member, Store, StudyVersion
+from gateway.store.contents import Member, StudyVersion
+from gateway.store.protocol import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from gateway.errors import InvalidQuery, NotFound
 from gateway.metadata.diff import changes
 from gateway.metadata.image_set import Change, ImageSetMetadata
 from gateway.state import State
-from gateway.store.protocol import Member
+from gateway.store.contents import Member
 
 
 @endpoint

@@ -14,7 +14,7 @@ from gateway.dicomweb.store_response import STUDY_INSTANCE_UID, Failed, OtherStu
 from gateway.errors import InvalidPart10
 from gateway.state import State, who_asks
 from gateway.store.blobs import Pack
-from gateway.store.protocol import Provenance, ReceivedInstance, StoredInstance
+from gateway.store.contents import Provenance, ReceivedInstance, StoredInstance
 from gateway.store.receiving import IncomingFile, WrittenFile, as_received
 
 

@@ -22,8 +22,9 @@ from gateway.metadata.image_set import ImageSetMetadata
 from gateway.pixels.frames import Frames
 from gateway.pixels.picture_dataset import memory_of, picture_dataset
 from gateway.pixels.stored_frames import FramesReader
+from gateway.store.contents import Member, StoredObject
 from gateway.store.kept import Kept
-from gateway.store.protocol import Member, Store, StoredObject
+from gateway.store.protocol import Store
 
 _P = ParamSpec("_P")
 _Made = TypeVar("_Made")

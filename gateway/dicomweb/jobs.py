@@ -31,7 +31,9 @@ from gateway.dicomweb.targets import Target, datastore_of, root_url
 from gateway.errors import GatewayError, StorageFailed, StorageFull
 from gateway.settings import Settings
 from gateway.state import State
-from gateway.store.protocol import Job, Provenance, Store
+from gateway.store.contents import Provenance
+from gateway.store.edits import Job
+from gateway.store.protocol import Store
 
 logger = logging.getLogger("gateway.jobs")
 

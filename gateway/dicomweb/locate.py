@@ -14,7 +14,8 @@ from gateway.dicomweb.targets import Target, datastore_of, requested_version, si
 from gateway.errors import Gone, NotFound
 from gateway.metadata.image_set import ImageSetMetadata
 from gateway.state import State
-from gateway.store.protocol import ImageSetFiles, Member, Store
+from gateway.store.contents import ImageSetFiles, Member
+from gateway.store.protocol import Store
 
 
 @dataclass(frozen=True, slots=True)

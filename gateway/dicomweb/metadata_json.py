@@ -27,8 +27,9 @@ from gateway.dicomweb.targets import Target
 from gateway.metadata.dicom_json import DicomJsonWriter, merged
 from gateway.metadata.fingerprint import head_digest
 from gateway.metadata.series_json import SeriesWriter
+from gateway.store.contents import Member, VersionParts
 from gateway.store.kept import Kept
-from gateway.store.protocol import Member, Store, VersionParts
+from gateway.store.protocol import Store
 
 # Compressed bytes kept of each of the two kinds: of some 50 studies of 500 CT instances.
 KEPT = 16 * 1024 * 1024

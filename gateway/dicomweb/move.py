@@ -31,7 +31,9 @@ from gateway.errors import Gone, InvalidDicomJson, Level, NotFound
 from gateway.metadata.image_set import Head
 from gateway.metadata.mapping import LevelPatch, to_dataset, to_head, to_updates
 from gateway.state import State
-from gateway.store.protocol import Destination, ImageSetEdit, Member, Move, Store, StudyVersion
+from gateway.store.contents import Member, StudyVersion
+from gateway.store.edits import Destination, ImageSetEdit, Move
+from gateway.store.protocol import Store
 
 _UPPER: tuple[Level, ...] = ("Patient", "Study")
 

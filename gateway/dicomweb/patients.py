@@ -23,7 +23,8 @@ from gateway.errors import NotFound
 from gateway.metadata.image_set import Head
 from gateway.metadata.mapping import to_dataset
 from gateway.state import State
-from gateway.store.protocol import Store, StudyVersion
+from gateway.store.contents import StudyVersion
+from gateway.store.protocol import Store
 
 
 @endpoint

@@ -22,7 +22,8 @@ from gateway.metadata.diff import same_element
 from gateway.metadata.image_set import Delete, ImageSetMetadata, MetadataUpdates, Revert
 from gateway.metadata.mapping import UPDATE_SCHEMA_VERSION, LevelPatch, to_dataset, to_updates
 from gateway.metadata.pixel_description import PIXEL_DESCRIPTION_TAGS
-from gateway.store.protocol import ImageSetEdit, Member
+from gateway.store.contents import Member
+from gateway.store.edits import ImageSetEdit
 
 Plan: TypeAlias = Callable[[Edited], Awaitable[list[ImageSetEdit]]]
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from gateway.errors import InvalidHeader
 from gateway.state import State
-from gateway.store.protocol import Member, StudyVersion
+from gateway.store.contents import Member, StudyVersion
 
 # RFC 9110 section 8.8.3. A list of them has commas between, and a comma may stand in a tag as well.
 _TAGS = re.compile(r'[ \t]*(?:(?P<weak>W/)?"(?P<opaque>[\x21\x23-\x7e\x80-\xff]*)")?[ \t]*(?:,|$)')

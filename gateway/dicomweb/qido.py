@@ -24,7 +24,7 @@ from gateway.dicomweb.search_rules import with_its_fields, within_its_limits
 from gateway.dicomweb.targets import Target, datastore_of, root_url, target_of
 from gateway.metadata.study_summary import StudySummary, summary_json
 from gateway.state import State
-from gateway.store.protocol import Match
+from gateway.store.searches import Match
 
 SPECIFIC_CHARACTER_SET = "00080005"
 INSTANCE_AVAILABILITY = "00080056"

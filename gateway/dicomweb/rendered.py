@@ -24,7 +24,7 @@ from gateway.pixels.frames import Frames
 from gateway.pixels.render import render_animation, render_frame
 from gateway.pixels.rendering import Rendering, parse_rendering, parse_thumbnail
 from gateway.state import State
-from gateway.store.protocol import Member
+from gateway.store.contents import Member
 
 Parse: TypeAlias = Callable[[dict[str, str], str], Rendering]
 

@@ -22,7 +22,8 @@ from gateway.dicomweb.negotiation import JSON
 from gateway.dicomweb.targets import Target, datastore_of, root_url
 from gateway.errors import IdempotencyConflict, PreconditionFailed
 from gateway.state import State
-from gateway.store.protocol import Job, StudyVersion
+from gateway.store.contents import StudyVersion
+from gateway.store.edits import Job
 
 Find: TypeAlias = Callable[[], Awaitable[list[StudyVersion]]]
 

@@ -17,7 +17,7 @@ from gateway.dicomweb.targets import Target
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.metadata.original_attributes import original_attributes_item
 from gateway.pixels.received import UnsupportedSyntax
-from gateway.store.protocol import StoredInstance
+from gateway.store.contents import StoredInstance
 
 SOP_CLASS_UID = "00080016"
 SOP_INSTANCE_UID = "00080018"

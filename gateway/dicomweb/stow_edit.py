@@ -42,7 +42,9 @@ from gateway.errors import (
     StorageFailed,
 )
 from gateway.state import State
-from gateway.store.protocol import Answer, Store, StoredInstance
+from gateway.store.contents import StoredInstance
+from gateway.store.edits import Answer
+from gateway.store.protocol import Store
 
 # PS3.18 Tables 10.6.3-3 to -5 and PS3.4 C.6.1: what a QIDO-RS answer says and no instance has.
 COMPUTED = frozenset(

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from gateway.dicomweb.edited import Edited
 from gateway.dicomweb.preconditions import EntityTags
-from gateway.store.protocol import ImageSetVersion, Member, StudyVersion
+from gateway.store.contents import ImageSetVersion, Member, StudyVersion
 
 VersionJson: TypeAlias = dict[str, Any]
 

@@ -25,7 +25,7 @@ from gateway.dicomweb.wado_metadata import retrieve_metadata
 from gateway.dicomweb.wado_syntax import Plan, makes_of, plan, plan_as_stored
 from gateway.errors import NotAcceptable, TooLarge
 from gateway.state import State
-from gateway.store.protocol import ImageSetFiles
+from gateway.store.contents import ImageSetFiles
 
 
 @endpoint

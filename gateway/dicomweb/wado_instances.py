@@ -14,7 +14,8 @@ from gateway.dicomweb.wado_metadata import dataset_of
 from gateway.metadata.image_set import Head, ImageSetMetadata
 from gateway.metadata.mapping import to_dataset
 from gateway.pixels.instance import transcode_instance
-from gateway.store.protocol import ImageSetFiles, InstanceFile, Member, Store
+from gateway.store.contents import ImageSetFiles, InstanceFile, Member
+from gateway.store.protocol import Store
 
 # Of how many instances the metadata are read at a time where one has to be rewritten: memory is bounded.
 _BATCH = 64

@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 from gateway.events import Account
 from gateway.settings import Settings
 from gateway.state import ImportRunner
-from gateway.store.protocol import Provenance, Store
+from gateway.store.contents import Provenance
+from gateway.store.protocol import Store
 
 # Members of the operation's input shape: str, int, bool, bytes (blobs), datetime (timestamps), dict, list.
 Input: TypeAlias = Mapping[str, Any]

@@ -6,7 +6,8 @@ from gateway.errors import InvalidRequest
 from gateway.healthimaging.context import Context, Input, Output
 from gateway.healthimaging.image_sets import version_number
 from gateway.metadata.document import parse_copiable
-from gateway.store.protocol import Copy, Destination, ImageSetVersion
+from gateway.store.contents import ImageSetVersion
+from gateway.store.edits import Copy, Destination
 
 
 async def copy_image_set(context: Context, request: Input) -> Output:

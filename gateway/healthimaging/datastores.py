@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.errors import InvalidRequest
 from gateway.healthimaging.context import Context, Input, Output
 from gateway.healthimaging.pages import next_token, page_size, position
-from gateway.store.protocol import MAX_TAGS, Datastore
+from gateway.store.contents import MAX_TAGS, Datastore
 
 # Kept with a data store and given back as they came.
 _PROPERTIES = ("kmsKeyArn", "lambdaAuthorizerArn", "losslessStorageFormat")

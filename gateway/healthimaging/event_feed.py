@@ -24,8 +24,9 @@ from gateway.events import (
 )
 from gateway.healthimaging.faults import fault
 from gateway.state import State, require
+from gateway.store.contents import Datastore, Happening, ImageSetVersion
 from gateway.store.import_log import ImportJob
-from gateway.store.protocol import Datastore, Happening, ImageSetVersion, Store
+from gateway.store.protocol import Store
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000

@@ -13,7 +13,8 @@ from gateway.healthimaging.faults import to_message
 from gateway.healthimaging.pages import next_token, number_position, page_size
 from gateway.metadata.document import parse_updates
 from gateway.metadata.image_set import Delete, MetadataUpdates, Revert
-from gateway.store.protocol import Edit, ImageSetEdit, ImageSetVersion
+from gateway.store.contents import ImageSetVersion
+from gateway.store.edits import Edit, ImageSetEdit
 
 # No image set gets so many versions, and no database integer takes more digits.
 _MOST_DIGITS = 18

@@ -15,8 +15,8 @@ from typing import Any
 
 import orjson
 
+from gateway.store.contents import StoredInstance
 from gateway.store.import_log import ImportFile, ImportJob
-from gateway.store.protocol import StoredInstance
 
 MANIFEST = "job-output-manifest.json"
 

@@ -23,9 +23,10 @@ from gateway.metadata.organise import identify
 from gateway.metadata.original_attributes import original_attributes_item, prior_values, with_item
 from gateway.settings import Settings
 from gateway.store.blobs import Pack
+from gateway.store.contents import Provenance, ReceivedInstance, StoredInstance
 from gateway.store.import_log import ImportFile, ImportJob, ImportLog
 from gateway.store.objects import Place
-from gateway.store.protocol import Provenance, ReceivedInstance, Store, StoredInstance
+from gateway.store.protocol import Store
 from gateway.store.receiving import IncomingFile, WrittenFile, receive_part10, received_instance
 
 # One pack for so much of the input: an fsync for each, and what a crash makes a job read again.

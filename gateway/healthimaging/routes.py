@@ -26,7 +26,7 @@ from gateway.healthimaging.throttling import Buckets
 from gateway.healthimaging.wire import MAX_BODY, read_input, write_output
 from gateway.request_body import body_within
 from gateway.state import State, require, who_asks
-from gateway.store.protocol import Provenance
+from gateway.store.contents import Provenance
 
 logger = logging.getLogger("gateway.healthimaging")
 

@@ -14,7 +14,7 @@ from typing import Any
 from gateway.errors import InvalidRequest
 from gateway.healthimaging.context import Context, Input, Output
 from gateway.healthimaging.pages import next_token, number_position, page_size
-from gateway.store.protocol import ImageSetSearch, ImageSetSummary
+from gateway.store.searches import ImageSetSearch, ImageSetSummary
 
 _DEFAULT_SORT = {"sortField": "updatedAt", "sortOrder": "DESC"}
 

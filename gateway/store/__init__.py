@@ -1,6 +1,7 @@
 """Where image sets live: one protocol for the faces, and what stands behind it.
 
 protocol           Store: what the faces ask for (seam A)
+contents           ... the values it speaks of: what is held; edits: what is to become of it; searches: what is found
 versioned          VersionedStore: read N, check, apply, append N+1
 storing            ... a store request, study by study; importing: which image set a received instance joins
 editing            ... an edit of one study; image_set_edits: of one image set in it; moving: of an instance that goes

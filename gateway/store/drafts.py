@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from gateway.metadata.image_set import Head, InstanceMetadata
 from gateway.store.blobs import Address
+from gateway.store.contents import ChangeSummary, ImageSetState, StoredObject
 from gateway.store.log import CurrentImageSet, NewVersion
 from gateway.store.parts import (
     NO_PART,
@@ -24,7 +25,6 @@ from gateway.store.parts import (
     unpack_head,
     unpack_part,
 )
-from gateway.store.protocol import ChangeSummary, ImageSetState, StoredObject
 from gateway.store.study_rows import Occasion, image_set_columns
 
 

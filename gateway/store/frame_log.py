@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from gateway.store.blobs import Address
+from gateway.store.contents import StoredObject
 from gateway.store.parts import Part
-from gateway.store.protocol import StoredObject
 
 # What stands beside DICOM in an instance of the metadata document: StoredTransferSyntaxUID, ChecksumType, ImageFrames.
 Generated: TypeAlias = Mapping[str, Any]

@@ -19,11 +19,11 @@ from gateway.metadata.image_set import InstanceMetadata
 from gateway.pixels.frames import read_frames
 from gateway.pixels.image_frames import StorageFormat, image_frames, stored_frame, stored_transfer_syntax
 from gateway.store.blobs import Address, Blobs
+from gateway.store.contents import ImageFrame, StoredObject
 from gateway.store.frame_log import Generated, KeptFrame, NewFrames
 from gateway.store.kept import Kept
 from gateway.store.log import StoredVersion, VersionLog
 from gateway.store.parts import Part, PlacedInstance, pack_part, unpack_index, unpack_part
-from gateway.store.protocol import ImageFrame, StoredObject
 
 logger = logging.getLogger("gateway.store")
 

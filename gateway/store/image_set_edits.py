@@ -20,17 +20,15 @@ from gateway.metadata.image_set import (
     Profile,
 )
 from gateway.metadata.targets import Target
+from gateway.store.contents import ChangeSummary
 from gateway.store.drafts import Draft
+from gateway.store.edits import ImageSetResult
 from gateway.store.log import (
     CurrentImageSet,
     StoredVersion,
 )
 from gateway.store.originals import record_originals
 from gateway.store.parts import Part, PlacedInstance, unpack_head, unpack_index, unpack_part
-from gateway.store.protocol import (
-    ChangeSummary,
-    ImageSetResult,
-)
 from gateway.store.study_rows import Occasion
 
 

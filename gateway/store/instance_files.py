@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from gateway.metadata.fingerprint import head_digest, joined_fingerprint, text_digest
 from gateway.metadata.image_set import Head
+from gateway.store.contents import InstanceFile, StoredObject
 from gateway.store.log import StoredFiles
 from gateway.store.parts import PlacedInstance, unpack_part
-from gateway.store.protocol import InstanceFile, StoredObject
 
 # How many older heads are tried. Instances come with few: mostly one, that of the first version.
 OLDER_HEADS = 8

@@ -16,24 +16,23 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 from gateway.errors import VersionConflict
 from gateway.metadata.study_summary import StudySummary
 from gateway.store.blobs import Address
-from gateway.store.frame_log import FrameLog
-from gateway.store.import_log import ImportLog
-from gateway.store.parts import Manifest, Part
-from gateway.store.protocol import (
+from gateway.store.contents import (
     Action,
-    Answer,
     ChangeSummary,
     Datastore,
     Happening,
-    ImageSetSearch,
     ImageSetState,
     ImageSetVersion,
-    Job,
     Provenance,
     StoredObject,
     StudyVersion,
     WorkflowStatus,
 )
+from gateway.store.edits import Answer, Job
+from gateway.store.frame_log import FrameLog
+from gateway.store.import_log import ImportLog
+from gateway.store.parts import Manifest, Part
+from gateway.store.searches import ImageSetSearch
 
 Result = TypeVar("Result")
 

@@ -27,6 +27,8 @@ from gateway.store import (
     sqlite_versions,
 )
 from gateway.store.blobs import Address
+from gateway.store.contents import Datastore, Happening, ImageSetVersion, StoredObject, StudyVersion
+from gateway.store.edits import Answer, Job
 from gateway.store.frame_log import FrameLog
 from gateway.store.import_log import ImportLog
 from gateway.store.kept import Kept
@@ -46,16 +48,7 @@ from gateway.store.log import (
     no_instances,
 )
 from gateway.store.parts import Part
-from gateway.store.protocol import (
-    Answer,
-    Datastore,
-    Happening,
-    ImageSetSearch,
-    ImageSetVersion,
-    Job,
-    StoredObject,
-    StudyVersion,
-)
+from gateway.store.searches import ImageSetSearch
 from gateway.store.sqlite_database import Connection, Database, open_database
 from gateway.store.sqlite_frame_log import SqliteFrameLog
 from gateway.store.sqlite_import_log import SqliteImportLog

@@ -16,11 +16,12 @@ from gateway.metadata.mapping import UPDATE_SCHEMA_VERSION, to_dataset
 from gateway.metadata.original_attributes import add_original_attributes, original_attributes_item, prior_values
 from gateway.metadata.targets import targets_of
 from gateway.store.blobs import Address
+from gateway.store.contents import ChangeSummary, StoredObject
 from gateway.store.drafts import Draft
+from gateway.store.edits import Move
 from gateway.store.image_set_edits import Step
 from gateway.store.log import CurrentImageSet, CurrentStudy
 from gateway.store.originals import SYSTEM
-from gateway.store.protocol import ChangeSummary, Move, StoredObject
 from gateway.store.study_rows import Occasion
 
 

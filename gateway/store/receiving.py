@@ -17,7 +17,7 @@ from gateway.dicom.part10 import Part10, Span
 from gateway.dicom.part10_alike import Alike
 from gateway.errors import InvalidPart10
 from gateway.store.blobs import Address, Pack
-from gateway.store.protocol import ReceivedInstance
+from gateway.store.contents import ReceivedInstance
 
 Piece = TypeVar("Piece")
 

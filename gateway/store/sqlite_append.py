@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from gateway.errors import TooLarge, VersionConflict
 from gateway.store.blobs import Address
+from gateway.store.contents import ChangeSummary, Provenance
 from gateway.store.instance_key import instance_key
 from gateway.store.log import (
     Append,
@@ -16,10 +17,6 @@ from gateway.store.log import (
     StudyColumns,
 )
 from gateway.store.parts import instance_count, length_of_head, pack_manifest
-from gateway.store.protocol import (
-    ChangeSummary,
-    Provenance,
-)
 from gateway.store.sqlite_database import Connection
 from gateway.store.sqlite_tables import datastore_key, remember, to_json, to_text
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from gateway.errors import Gone, NotFound
 from gateway.store.blobs import Address
+from gateway.store.contents import StoredObject
 from gateway.store.frame_log import Generated, KeptFrame, NewFrames
 from gateway.store.parts import Part
-from gateway.store.protocol import StoredObject
 from gateway.store.sqlite_database import Connection, Database
 from gateway.store.sqlite_tables import datastore_key, to_json
 

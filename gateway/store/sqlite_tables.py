@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 
 from gateway.errors import IdempotencyConflict, NotEmpty, NotFound, TooLarge
+from gateway.store.contents import Datastore
+from gateway.store.edits import Answer, Job
 from gateway.store.log import RememberedAnswer
-from gateway.store.protocol import Answer, Datastore, Job
 from gateway.store.sqlite_database import Connection
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.errors import Gone, NotFound, StorageFailed
 from gateway.store.blobs import Address
+from gateway.store.contents import ChangeSummary, ImageSetVersion, Member, Provenance, StoredObject, StudyVersion
 from gateway.store.log import (
     Choice,
     CurrentImageSet,
@@ -18,14 +19,6 @@ from gateway.store.log import (
     no_instances,
 )
 from gateway.store.parts import Manifest, Part, unpack_index, unpack_manifest
-from gateway.store.protocol import (
-    ChangeSummary,
-    ImageSetVersion,
-    Member,
-    Provenance,
-    StoredObject,
-    StudyVersion,
-)
 from gateway.store.sqlite_database import Connection
 from gateway.store.sqlite_tables import datastore_key
 from gateway.store.study_now import StudyNow

@@ -15,9 +15,9 @@ from datetime import datetime
 from gateway.errors import GatewayError, StorageFailed, StorageFull, TooLarge
 from gateway.metadata.organise import identify
 from gateway.store.blobs import Pack
+from gateway.store.contents import Provenance, ReceivedInstance, StoredInstance
 from gateway.store.importing import Arrival, Placing, SharedLately, refused
 from gateway.store.log import Append, CurrentStudy, Stored, StudyChanged, VersionLog
-from gateway.store.protocol import Provenance, ReceivedInstance, StoredInstance
 from gateway.store.study_rows import Occasion, joined_summary, member_of, new_study_version
 
 # How often an append is tried again because somebody else changed the study meanwhile. In one process that happens

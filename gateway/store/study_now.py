@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from gateway.store.contents import ImageSetVersion, StudyVersion
 from gateway.store.log import Append, CurrentImageSet, CurrentStudy, NewStudyVersion, NewVersion
 from gateway.store.parts import instance_count
-from gateway.store.protocol import ImageSetVersion, StudyVersion
 
 
 class StudyNow(NamedTuple):

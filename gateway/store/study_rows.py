@@ -16,9 +16,9 @@ from gateway.dicom.matching import plain
 from gateway.errors import Level
 from gateway.metadata.image_set import AttributeValue, Head, LevelMetadata
 from gateway.metadata.study_summary import packed_values
+from gateway.store.contents import Action, ChangeSummary, Provenance
 from gateway.store.log import CurrentImageSet, ImageSetColumns, NewStudyVersion, NewVersion, StudyColumns
 from gateway.store.parts import Manifest, instance_count, sop_classes, timezone, unpack_head
-from gateway.store.protocol import Action, ChangeSummary, Provenance
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,24 @@ from gateway.errors import GatewayError, Gone, InvalidUpdate, NotFound
 from gateway.metadata.image_set import Head, ImageSetMetadata, Profile
 from gateway.store.blobs import Address, Blobs, Pack
 from gateway.store.blobs_folder import BlobsFolder
+from gateway.store.contents import (
+    Datastore,
+    Happening,
+    ImageFrame,
+    ImageSetFiles,
+    ImageSetVersion,
+    InstanceFile,
+    Provenance,
+    ReceivedInstance,
+    StoredInstance,
+    StoredObject,
+    StudyVersion,
+    VersionParts,
+)
 from gateway.store.copying import Copier, record_failure
 from gateway.store.data_folder import FolderLock
 from gateway.store.editing import INSTANCES_ON_LOOP, Editor
+from gateway.store.edits import Answer, Copy, CopyResult, Destination, Edit, EditResult, Job
 from gateway.store.folders import sync_folder
 from gateway.store.frames import FrameKeeper
 from gateway.store.import_log import ImportLog
@@ -32,30 +47,7 @@ from gateway.store.kept import Kept
 from gateway.store.log import Candidate, SearchLevel, SearchOrder, StoredVersion, StudyChanged, VersionLog
 from gateway.store.log_sqlite import open_log
 from gateway.store.parts import instances_by_uid, join_gzip, texts_of, unpack_head
-from gateway.store.protocol import (
-    Answer,
-    Copy,
-    CopyResult,
-    Datastore,
-    Destination,
-    Edit,
-    EditResult,
-    Happening,
-    ImageFrame,
-    ImageSetFiles,
-    ImageSetSearch,
-    ImageSetSummary,
-    ImageSetVersion,
-    InstanceFile,
-    Job,
-    Page,
-    Provenance,
-    ReceivedInstance,
-    StoredInstance,
-    StoredObject,
-    StudyVersion,
-    VersionParts,
-)
+from gateway.store.searches import ImageSetSearch, ImageSetSummary, Page
 from gateway.store.storing import TRIES, Storer
 from gateway.store.study_rows import Occasion
 from gateway.store.versioned_search import (

@@ -21,7 +21,7 @@ from gateway.metadata.mapping import to_dataset
 from gateway.metadata.study_summary import SUMMARISED, StudySummary, summary_dataset
 from gateway.store.log import Candidate, Filter, FoundImageSet
 from gateway.store.parts import instance_count, timezone, unpack_head, unpack_part
-from gateway.store.protocol import Match, Page
+from gateway.store.searches import Match, Page
 from gateway.store.study_rows import text_of
 
 # PS3.18 Tables 10.6.1-5 and 10.6.3-3 to 10.6.3-5: what QIDO-RS can search for, where the log has an index for it.

@@ -10,7 +10,9 @@ import pytest
 
 from gateway.dicomweb.jobs import StudyJobs, StudyRequest
 from gateway.settings import Settings
-from gateway.store.protocol import Job, Provenance, Store
+from gateway.store.contents import Provenance
+from gateway.store.edits import Job
+from gateway.store.protocol import Store
 from tests.dicomweb.edits import ROOT, STUDY, STUDY_UID, version_of
 from tests.dicomweb.wire import stored
 from tests.samples import instance

@@ -25,7 +25,8 @@ from gateway.metadata.study_summary import SUMMARISED, StudySummary, packed_valu
 from gateway.settings import Settings
 from gateway.store.log import Candidate
 from gateway.store.parts import PartReference, pack_head
-from gateway.store.protocol import Match, Store
+from gateway.store.protocol import Store
+from gateway.store.searches import Match
 from gateway.store.versioned_search import Collector
 from tests.conftest import app_client
 from tests.dicomweb.wire import patched, stored, stow

@@ -27,7 +27,7 @@ from typing import Any
 
 from gateway.store.blobs import Address
 from gateway.store.import_log import ImportFile, ImportJob
-from gateway.store.protocol import ImageSetSearch
+from gateway.store.searches import ImageSetSearch
 from gateway.store.verify import verify
 from tests.durability.gateway_requests import Gateway, gateway_over, rename, small_instance, stow, study_path
 from tests.samples import sample

@@ -18,7 +18,8 @@ import httpx
 
 from gateway.app import create_app, opened_store
 from gateway.settings import Settings
-from gateway.store.protocol import ImageSetVersion, Store
+from gateway.store.contents import ImageSetVersion
+from gateway.store.protocol import Store
 from tests.conftest import app_client
 from tests.dicomweb.wire import STOW, multipart
 from tests.samples import instance

@@ -26,7 +26,7 @@ from gateway.healthimaging.model import service
 from gateway.healthimaging.routes import routes
 from gateway.metadata.image_set import Delete, MetadataUpdates
 from gateway.settings import Settings
-from gateway.store.protocol import Edit, EditResult, ImageSetEdit
+from gateway.store.edits import Edit, EditResult, ImageSetEdit
 from gateway.store.versioned import VersionedStore
 from tests.conftest import Server, serving
 from tests.healthimaging.clients import CREDENTIALS, boto3_client

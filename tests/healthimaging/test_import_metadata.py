@@ -15,7 +15,8 @@ from gateway.errors import InvalidRequest
 from gateway.healthimaging.import_input import ImportFailed
 from gateway.healthimaging.import_metadata import ImportMetadata, MappedFile
 from gateway.settings import Settings
-from gateway.store.protocol import ImageSetSearch, Store
+from gateway.store.protocol import Store
+from gateway.store.searches import ImageSetSearch
 from tests.healthimaging.imports import Desk, records, summary
 from tests.samples import ct_series, instance
 

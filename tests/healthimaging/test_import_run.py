@@ -16,7 +16,8 @@ from gateway.errors import NotFound, StorageFull
 from gateway.healthimaging import import_run
 from gateway.healthimaging.import_input import ImportFailed, Limits
 from gateway.healthimaging.import_run import Stopped
-from gateway.store.protocol import ImageSetSearch, Store
+from gateway.store.protocol import Store
+from gateway.store.searches import ImageSetSearch
 from tests.healthimaging.imports import Desk, after, records, summary
 from tests.samples import ct_series, ct_study, instance, sample
 

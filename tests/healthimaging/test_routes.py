@@ -18,7 +18,8 @@ from gateway.errors import StorageFailed
 from gateway.healthimaging.routes import routes
 from gateway.healthimaging.wire import MAX_BODY
 from gateway.settings import Settings
-from gateway.store.protocol import Datastore, Store
+from gateway.store.contents import Datastore
+from gateway.store.protocol import Store
 from tests.conftest import app_client
 
 IMAGE_SET = "0" * 32

@@ -19,13 +19,8 @@ from gateway.errors import (
     VersionConflict,
 )
 from gateway.metadata.image_set import Delete, Revert
-from gateway.store.protocol import (
-    Answer,
-    Edit,
-    EditResult,
-    Idempotency,
-    Store,
-)
+from gateway.store.edits import Answer, Edit, EditResult, Idempotency
+from gateway.store.protocol import Store
 from tests.store.edits import (
     SERIES_2,
     edit_of,

@@ -11,7 +11,9 @@ import pytest
 from gateway.errors import Gone, InvalidRequest, NotFound, TooLarge, VersionConflict
 from gateway.metadata.document import to_document
 from gateway.metadata.image_set import Delete
-from gateway.store.protocol import Copy, Destination, Provenance, Store
+from gateway.store.contents import Provenance
+from gateway.store.edits import Copy, Destination
+from gateway.store.protocol import Store
 from tests.store.edits import (
     SERIES_2,
     edit_of,

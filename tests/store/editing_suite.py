@@ -15,11 +15,9 @@ from gateway.errors import (
     VersionConflict,
 )
 from gateway.metadata.image_set import Delete, MetadataUpdates, Revert
-from gateway.store.protocol import (
-    EditResult,
-    Provenance,
-    Store,
-)
+from gateway.store.contents import Provenance
+from gateway.store.edits import EditResult
+from gateway.store.protocol import Store
 from tests.store.edits import (
     SERIES_2,
     edit_of,

@@ -7,7 +7,8 @@ from typing import Any
 
 from gateway.dicom.matching import Condition, Query, QueryLevel
 from gateway.metadata.image_set import Delete, MetadataUpdates, Revert
-from gateway.store.protocol import Edit, ImageSetEdit, Store
+from gateway.store.edits import Edit, ImageSetEdit
+from gateway.store.protocol import Store
 from tests.store.received import INSTANCE, SERIES, STUDY, sent, store_sent
 
 SERIES_2 = f"{STUDY}.2"

@@ -15,7 +15,8 @@ import pytest
 
 from gateway.errors import Gone, NotFound
 from gateway.metadata.image_set import Delete
-from gateway.store.protocol import Copy, Store
+from gateway.store.edits import Copy
+from gateway.store.protocol import Store
 from tests.pixels.images import gradient, instance_of
 from tests.samples import ODD, ct_series
 from tests.samples import instance as ct_instance

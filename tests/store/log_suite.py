@@ -12,6 +12,8 @@ import pytest
 from gateway.errors import Gone, IdempotencyConflict, InvalidRequest, NotEmpty, NotFound, VersionConflict
 from gateway.metadata.image_set import Head
 from gateway.store.blobs import Address
+from gateway.store.contents import ChangeSummary, Datastore, ImageSetVersion, Provenance, StoredObject
+from gateway.store.edits import Answer, Job
 from gateway.store.log import (
     Append,
     Candidate,
@@ -27,7 +29,6 @@ from gateway.store.log import (
     VersionLog,
 )
 from gateway.store.parts import PlacedInstance, pack_head, pack_parts, reference, unpack_part
-from gateway.store.protocol import Answer, ChangeSummary, Datastore, ImageSetVersion, Job, Provenance, StoredObject
 
 DATASTORE = "d" * 32
 STUDY = "1.2.3"

@@ -10,7 +10,8 @@ from gateway.dicom.dataset import BulkData, Dataset, Element, in_tag_order
 from gateway.dicom.dictionary import entry_named
 from gateway.dicom.part10 import read_part10
 from gateway.store.blobs import Address, Pack
-from gateway.store.protocol import Provenance, ReceivedInstance, Store, StoredInstance
+from gateway.store.contents import Provenance, ReceivedInstance, StoredInstance
+from gateway.store.protocol import Store
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"

@@ -13,7 +13,10 @@ from gateway.dicom.matching import Condition, Kind, Order, Query, QueryLevel, ma
 from gateway.errors import Level
 from gateway.metadata.image_set import Delete, MetadataUpdates, Revert
 from gateway.store import versioned
-from gateway.store.protocol import Copy, Edit, ImageSetEdit, ImageSetSearch, Match, Provenance, Store
+from gateway.store.contents import Provenance
+from gateway.store.edits import Copy, Edit, ImageSetEdit
+from gateway.store.protocol import Store
+from gateway.store.searches import ImageSetSearch, Match
 from tests.store.received import Sent, received, sent, store_sent
 
 # Two patients with the same name but for case and a group, dates missing and odd, several series and modalities.

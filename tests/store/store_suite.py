@@ -16,11 +16,9 @@ from gateway.errors import (
 )
 from gateway.metadata.document import to_document
 from gateway.metadata.image_set import Delete, Revert
-from gateway.store.protocol import (
-    ImageSetSearch,
-    Provenance,
-    Store,
-)
+from gateway.store.contents import Provenance
+from gateway.store.protocol import Store
+from gateway.store.searches import ImageSetSearch
 from tests.store.content_suite import ContentTests
 from tests.store.copying_suite import CopyingTests
 from tests.store.editing_suite import EditingTests

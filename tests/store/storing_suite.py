@@ -15,10 +15,8 @@ from gateway.errors import (
     TooLarge,
 )
 from gateway.metadata.image_set import Delete
-from gateway.store.protocol import (
-    Provenance,
-    Store,
-)
+from gateway.store.contents import Provenance
+from gateway.store.protocol import Store
 from tests.store.edits import (
     SERIES_2,
     edit_of,

@@ -6,7 +6,8 @@ import pytest
 
 from gateway.errors import InvalidRequest, NotFound
 from gateway.metadata.image_set import Delete
-from gateway.store.protocol import MAX_TAGS, Store
+from gateway.store.contents import MAX_TAGS
+from gateway.store.protocol import Store
 from tests.store.edits import edit_of, one_image_set
 
 

@@ -13,9 +13,9 @@ from typing import Literal
 import pytest
 
 from gateway.store import sqlite_qido, sqlite_versions
+from gateway.store.contents import Datastore
 from gateway.store.log import Append, Filter, NewVersion, SearchLevel, SearchOrder, StudyColumns
 from gateway.store.log_sqlite import SqliteLog, open_log
-from gateway.store.protocol import Datastore
 from gateway.store.sqlite_database import Connection
 from tests.store.log_suite import DATASTORE, START, STUDY, A, B, LogTests, append_of, new_study, new_version
 

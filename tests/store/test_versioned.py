@@ -15,9 +15,10 @@ import pytest
 from gateway.dicom.matching import Condition, Query
 from gateway.errors import AlreadyServed, IdempotencyConflict, StorageFailed, StorageFull
 from gateway.metadata.image_set import Revert
+from gateway.store.contents import Provenance
+from gateway.store.edits import Answer, EditResult, Idempotency
 from gateway.store.log import Append
 from gateway.store.log_sqlite import SqliteLog
-from gateway.store.protocol import Answer, EditResult, Idempotency, Provenance
 from gateway.store.sqlite_versions import study_now
 from gateway.store.verify import verify
 from gateway.store.versioned import VersionedStore, open_store
