@@ -22,16 +22,17 @@ QueryLevel = Literal["Study", "Series", "Instance"]
 Order = Literal["StudyDate", "updated", "SeriesNumber", "InstanceNumber"]
 
 # PS3.4 C.2.2.2.1 single value, .2 list of UID, .4 wild card, .5 range; PS3.18 8.3.4 fuzzy and empty value matching.
-Kind = Literal["single", "uids", "wildcard", "range", "fuzzy", "empty"]
+# Codes are of no section: see query_string.
+Kind = Literal["single", "uids", "codes", "wildcard", "range", "fuzzy", "empty"]
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One attribute to match. path: its tag, preceded by those of the sequences it lies in.
 
-    vr: the dictionary's; UN for what it does not have. values: one for single, wildcard and fuzzy; the UIDs for uids;
-    (lower, upper), either may be "", for range; none for empty. Bounds of TM and DT are written out to the
-    microsecond; a TM or DT that names no seconds is a range, of all times it may mean.
+    vr: the dictionary's; UN for what it does not have. values: one for single, wildcard and fuzzy; those of which
+    any will do for uids and codes; (lower, upper), either may be "", for range; none for empty. Bounds of TM and DT are
+    written out to the microsecond; a TM or DT that names no seconds is a range, of all times it may mean.
     """
 
     path: tuple[Tag, ...]
@@ -118,6 +119,8 @@ def _texts(element: Element) -> tuple[str, ...]:
 def _value_matches(value: str, condition: Condition) -> bool:
     if condition.kind == "uids":
         return value.rstrip("\0 ") in condition.values
+    if condition.kind == "codes":
+        return value.strip(" ") in condition.values
     if condition.kind == "range":
         return _in_range(condition.vr, value, condition.values[0], condition.values[1])
     if condition.kind == "fuzzy":

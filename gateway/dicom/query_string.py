@@ -105,6 +105,10 @@ _NOT_OF_SEARCH = frozenset(
 # imported with a warning (devguide, "Searching for DICOM instances").
 _WARNING_REASON = ("00081196",)
 
+# Where several codes may be asked for with commas between them, any of which will do: Weasis sends the modalities of
+# its dialog so. No code has a comma in it (PS3.5 Table 6.2-1).
+_CODES = frozenset({"00080060", "00080061"})
+
 MAX_CONDITIONS = 64
 # As many Warning fields as a client can be expected to read.
 MAX_WARNINGS = 20
@@ -276,6 +280,8 @@ def _conditions(
         return []
     if vr == "UI":
         return [_uid_list(name, path, value)]
+    if path[0] in _CODES and "," in value:
+        return [Condition(path, vr, "codes", tuple(dict.fromkeys(code.strip(" ") for code in value.split(","))))]
     values = value.split("\\") if multiple else [value]
     return [_condition(name, path, vr, one, fuzzy) for one in values]
 

@@ -212,7 +212,7 @@ def _search(datastore: int, level: SearchLevel, filters: Sequence[Filter]) -> _S
         values.append(datastore)
     elif "study_instance_uid" in fields or any(_sought(one) for one in filters):
         order = _SORTED
-    elif fields & {"modalities", "modality"} and not fields & _ONE_PATIENT:
+    elif _modality(filters) and not fields & _ONE_PATIENT:
         tables, order = f"study_modality CROSS JOIN {tables}", _BY_MODALITY
         conditions += ["study_modality.study = study.id", "study_modality.datastore = ?"]
         values.append(datastore)
@@ -244,6 +244,12 @@ def _walked_by_update(search: _Search) -> _Search:
         values=tuple(values),
         order=_UPDATED,
     )
+
+
+def _modality(filters: Sequence[Filter]) -> str:
+    """Return the one modality of studies or series that is asked for, "" where there is none, or more than one."""
+    asked = [one.values for one in filters if one.field in ("modalities", "modality")]
+    return asked[0][0] if len(asked) == 1 and len(asked[0]) == 1 else ""
 
 
 def _conditions(one: Filter, datastore: int, order: str) -> Iterator[tuple[str, Sequence[Any]]]:
@@ -348,7 +354,8 @@ _MODALITY_OF = {"study": "modalities", "series": "modality"}
 def _total(connection: Connection, search: _Search) -> int:
     """Return how many studies, series or instances there are: summed by day where the filters are of days only."""
     fields = {one.field for one in search.filters}
-    if fields <= {"study_date", _MODALITY_OF.get(search.level)}:
+    of_level = _MODALITY_OF.get(search.level)
+    if fields <= {"study_date"} or (fields <= {"study_date", of_level} and _modality(search.filters)):
         return _summed(connection, search)
     counted = f"SUM({_INSTANCES})" if search.level == "instance" else "COUNT(*)"
     total: int | None = connection.execute(f"SELECT {counted} {search.source}", search.values).fetchone()[0]
@@ -356,9 +363,8 @@ def _total(connection: Connection, search: _Search) -> int:
 
 
 def _summed(connection: Connection, search: _Search) -> int:
-    modality = next((one.values[0] for one in search.filters if one.field in _MODALITY_OF.values()), "")
     conditions = ["datastore = ?", "modality = ?"]
-    values: list[Any] = [search.datastore, modality]
+    values: list[Any] = [search.datastore, _modality(search.filters)]
     for one in search.filters:
         if one.field == "study_date":
             ((condition, its_values),) = _conditions(one, search.datastore, search.order)

@@ -97,7 +97,7 @@ def _filter(query: Query, condition: Condition) -> Filter | None:
     values = tuple(value.strip(" ") for value in condition.values)
     if condition.kind == "wildcard" and name in _LIKE:
         return Filter(name, "like", values)
-    return Filter(name, "equal", values) if condition.kind in ("single", "uids") else None
+    return Filter(name, "equal", values) if condition.kind in ("single", "uids", "codes") else None
 
 
 def _name_filter(name: str, condition: Condition) -> Filter | None:

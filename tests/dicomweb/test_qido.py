@@ -164,6 +164,35 @@ async def test_studies_are_found_by(filled: httpx.AsyncClient, query: str, expec
     assert set(uids(await search(filled, f"/studies?{query}"))) == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "query", "found", "more"),
+    [
+        ("/studies", "ModalitiesInStudy=CT,SR", ["1.2.3", "1.2.4"], 0),
+        ("/studies", "ModalitiesInStudy=CT,SR&limit=1", ["1.2.3"], 1),
+        ("/studies", "ModalitiesInStudy=SR,MR&StudyDate=20240101-", ["1.2.3"], 0),
+        ("/series", "Modality=CT,SR&limit=2", ["1.2.3.2", "1.2.3.1"], 1),
+        ("/series", "ModalitiesInStudy=SR&Modality=CT", ["1.2.3.1"], 0),
+        ("/series", "ModalitiesInStudy=CT&Modality=SR&limit=1", ["1.2.3.2"], 0),
+        ("/series", "ModalitiesInStudy=SR", ["1.2.3.1", "1.2.3.2"], 0),
+        ("/instances", "Modality=SR,MR", ["1.2.3.2"], 0),
+    ],
+)
+async def test_several_modalities_and_those_of_study_and_series(
+    client: httpx.AsyncClient, path: str, query: str, found: list[str], more: int
+) -> None:
+    """Any of the codes will do; a study counts once; and a series is not its study."""
+    for study, series, modality in (("1.2.3", "1.2.3.1", "CT"), ("1.2.3", "1.2.3.2", "SR"), ("1.2.4", "1.2.4.1", "CT")):
+        date = "20240101" if study == "1.2.3" else "20230101"
+        uids_of = {"SeriesInstanceUID": series, "SOPInstanceUID": f"{series}.1"}
+        await stored(client, instance(study=study, StudyDate=date, Modality=modality, **uids_of))
+
+    answer = await client.get(f"/dicomweb{path}?{query}")
+
+    tag = "0020000D" if path == "/studies" else "0020000E"
+    assert sorted(uids(answer.json(), tag)) == sorted(found)
+    assert (f"There are {more} additional results" in answer.headers.get("warning", "")) == bool(more)
+
+
 async def test_instances_are_found_by_what_only_they_have(filled: httpx.AsyncClient) -> None:
     """Q13: InstanceNumber, and any other attribute, private ones included (CT_small has GE's)."""
     found = await search(filled, f"/studies/{A}/instances?InstanceNumber=2")

@@ -241,7 +241,7 @@ def long_way(head: Head, timezone: str, modalities: tuple[str, ...]) -> bytes:
 
 def collected(head: Head, timezone: str, modalities: tuple[str, ...]) -> Match:
     part = PartReference(1, 5, ("1.2.840.10008.5.1.4.1.1.2",), timezone)
-    candidate = Candidate(A, pack_head(head), (part,), modalities, part.sop_classes, 3, 21, lambda _: [])
+    candidate = Candidate(A, pack_head(head), (part,), modalities, part.sop_classes, 3, 21, lambda _: [], dict)
     collector = Collector(Query("Study"), True, 0, None)
     collector.visit(candidate)
     return collector.matches[0]
