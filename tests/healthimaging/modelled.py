@@ -20,6 +20,8 @@ def check_answer(operation_model: OperationModel, response_dict: dict[str, Any],
     declares or every operation of AWS can have, with one sentence.
     """
     status, headers, body = response_dict["status_code"], response_dict["headers"], response_dict["body"]
+    if isinstance(body, bytes) and len(body) < int(headers.get("Content-Length", 1)):
+        return  # cut off by the end of a gateway, which botocore does not notice
     assert headers["x-amzn-RequestId"]
     if status != 200:
         assert json.loads(body).keys() == {"message"}

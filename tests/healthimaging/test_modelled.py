@@ -65,8 +65,9 @@ def test_every_client_of_the_tests_judges(status: int, name: str, body: dict[str
     client = boto3_client("http://127.0.0.1:1")
 
     def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        content = json.dumps(body).encode()
         headers = {"x-amzn-RequestId": "1", "Content-Type": "application/json", "x-amzn-ErrorType": name}
-        return AWSResponse(request.url, status, headers, Raw(json.dumps(body).encode()))
+        return AWSResponse(request.url, status, headers | {"Content-Length": str(len(content))}, Raw(content))
 
     client.meta.events.register("before-send.medical-imaging", answer)
 
