@@ -5,7 +5,7 @@ A draft unpacks only the parts it touches; those it leaves alone go into the new
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gateway.metadata.image_set import Head, InstanceMetadata
 from gateway.store.blobs import Address
@@ -45,7 +45,8 @@ class Draft:
         self._touched: set[int] = set()
         self._added: dict[str, PlacedInstance] = {}  # instances that have no slot yet
         self._new_slots: list[tuple[str, int]] = []
-        self._objects: dict[int, StoredObject] = {}
+        self.objects: dict[int, StoredObject] = {}  # the new ones, by number
+        self.packed: dict[int, Sequence[PlacedInstance]] = {}  # what is in the new parts, once the draft is finished
         self._bulk: dict[str, Address] = {}
 
     @classmethod
@@ -56,6 +57,11 @@ class Draft:
     @property
     def version(self) -> int:
         return self.current.properties.version + 1 if self.current else 1
+
+    @property
+    def unpacked(self) -> list[int]:
+        """The numbers of the parts that it took instances from, as far as it looked at them."""
+        return [self.current.manifest[slot].number for slot in self._slots] if self.current else []
 
     # -- instances
 
@@ -73,16 +79,17 @@ class Draft:
         stored: StoredObject,
         bulk: Mapping[str, Address],
         text: bytes = b"",
+        digest: bytes = b"",
     ) -> None:
         """Set an instance that came in: in place of the one with its UID, or after the last.
 
-        text: its metadata as JSON, if that was written already (fingerprint.py).
+        text, digest: its metadata as JSON and a digest of that, if they were made already (fingerprint.py).
         """
         number = self._next_object
         self._next_object += 1
-        self._objects[number] = stored
+        self.objects[number] = stored
         self._bulk.update(bulk)
-        placed = PlacedInstance(sop_instance_uid, number, metadata, text)
+        placed = PlacedInstance(sop_instance_uid, number, metadata, text, digest)
         slot = self._slot_of(sop_instance_uid)
         if slot is None:
             self._added[sop_instance_uid] = placed
@@ -158,7 +165,7 @@ class Draft:
             next_object=self._next_object,
             parts=parts,
             slots=tuple(self._new_slots),
-            objects=self._objects,
+            objects=self.objects,
             bulk=self._bulk,
         )
 
@@ -171,14 +178,14 @@ class Draft:
         if together:
             self._touched.discard(last)
         for slot in sorted(self._touched):
-            placed = self._slots[slot].values()
-            self._set(parts, slot, pack_part(placed) if placed else None)
+            placed = list(self._slots[slot].values())
+            self._set(parts, slot, pack_part(placed) if placed else None, placed)
         slot = last if together else last + 1
         rest = [*together, *added]
         for part in pack_parts(rest):
-            self._new_slots += [(one.sop_instance_uid, slot) for one in rest[: part.count]]
-            rest = rest[part.count :]
-            self._set(parts, slot, part)
+            placed, rest = rest[: part.count], rest[part.count :]
+            self._new_slots += [(one.sop_instance_uid, slot) for one in placed]
+            self._set(parts, slot, part, placed)
             slot += 1
         return parts
 
@@ -187,12 +194,13 @@ class Draft:
         part = self.current.parts.get(slot) if self.current else None
         return part is not None and not part.full and bool(self._unpacked(slot))
 
-    def _set(self, parts: dict[int, Part], slot: int, part: Part | None) -> None:
+    def _set(self, parts: dict[int, Part], slot: int, part: Part | None, placed: Sequence[PlacedInstance]) -> None:
         if slot == len(self._manifest):
             self._manifest.append(NO_PART)
         if part is None:
             self._manifest[slot] = NO_PART
         else:
             parts[self._next_part] = part
+            self.packed[self._next_part] = placed
             self._manifest[slot] = reference(self._next_part, part)
             self._next_part += 1

@@ -179,12 +179,14 @@ class Placing:
         uid, received = arrival.identity.sop_instance_uid, arrival.received
         metadata = to_instance_metadata(received.dataset)
         text = instance_text(uid, metadata)
-        fingerprint = joined_fingerprint(shared.digest, text_digest(text))
+        digest = text_digest(text)
+        fingerprint = joined_fingerprint(shared.digest, digest)
         coerced = self._coerced(target, received.dataset, shared, metadata)
         warnings = tuple(sorted({*received.warnings, *_warnings(arrival.identity, coerced.original)}))
         stored = StoredObject(received.address, received.sha256, fingerprint, warnings)
-        as_it_came = coerced.instance is metadata
-        target.draft.put(uid, coerced.instance, stored, received.bulk, text if as_it_came else b"")
+        if coerced.instance is not metadata:
+            text = digest = b""
+        target.draft.put(uid, coerced.instance, stored, received.bulk, text, digest)
         target.stored[uid] = stored
         target.touched.add(uid)
         return coerced.original

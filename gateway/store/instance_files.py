@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.metadata.fingerprint import head_digest, joined_fingerprint, text_digest
+from gateway.metadata.fingerprint import head_digest, joined_fingerprint
 from gateway.metadata.image_set import Head
 from gateway.store.contents import InstanceFile, StoredObject
+from gateway.store.drafts import Draft
 from gateway.store.log import StoredFiles
 from gateway.store.parts import PlacedInstance, unpack_part
 
@@ -49,9 +50,32 @@ def digested(found: StoredFiles) -> dict[int, dict[str, Digested]]:
     }
 
 
+def digested_new(draft: Draft, before: Mapping[str, Digested]) -> dict[int, dict[str, Digested]]:
+    """Return the same of the parts that a finished draft has packed, but for those that would have to be read for it.
+
+    before: what is known of instances that were there before, by SOP Instance UID.
+    """
+    made: dict[int, dict[str, Digested]] = {}
+    for number, part in draft.packed.items():
+        known = {one.sop_instance_uid: _digested_new(one, draft.objects, before) for one in part}
+        found = {uid: one for uid, one in known.items() if one is not None}
+        if len(found) == len(part):
+            made[number] = found
+    return made
+
+
+def _digested_new(
+    placed: PlacedInstance, objects: Mapping[int, StoredObject], before: Mapping[str, Digested]
+) -> Digested | None:
+    stored = objects.get(placed.object_number)
+    if stored is None:
+        return before.get(placed.sop_instance_uid)
+    syntax = str(placed.metadata["DICOM"].get("TransferSyntaxUID") or "")
+    return Digested(placed.sop_instance_uid, placed.digest, stored, syntax)
+
+
 def _digested(placed: PlacedInstance, objects: Mapping[int, StoredObject]) -> Digested:
-    uid, text = placed.sop_instance_uid, placed.text
-    return Digested(uid, text_digest(text), objects[placed.object_number], _transfer_syntax(placed))
+    return Digested(placed.sop_instance_uid, placed.digest, objects[placed.object_number], _transfer_syntax(placed))
 
 
 def _transfer_syntax(placed: PlacedInstance) -> str:

@@ -22,7 +22,7 @@ from isal.igzip_lib import IsalError
 
 from gateway.errors import StorageFailed
 from gateway.metadata.document import to_document
-from gateway.metadata.fingerprint import instance_text
+from gateway.metadata.fingerprint import instance_text, text_digest
 from gateway.metadata.image_set import Head, ImageSetMetadata, InstanceMetadata
 
 INSTANCES_IN_PART = 64
@@ -43,16 +43,22 @@ class PlacedInstance:
     One that comes out of a part is decoded when its metadata is first looked at: most only lie beside the one that is.
     """
 
-    __slots__ = ("_metadata", "_packed_class", "_text", "object_number", "sop_instance_uid")
+    __slots__ = ("_digest", "_metadata", "_packed_class", "_text", "object_number", "sop_instance_uid")
 
     def __init__(
-        self, sop_instance_uid: str, object_number: int, metadata: InstanceMetadata, text: bytes = b""
+        self,
+        sop_instance_uid: str,
+        object_number: int,
+        metadata: InstanceMetadata,
+        text: bytes = b"",
+        digest: bytes = b"",
     ) -> None:
-        """text: the instance as a member of a JSON object, where it was written already."""
+        """text: the instance as a member of a JSON object, where it was written already, and its digest."""
         self.sop_instance_uid = sop_instance_uid
         self.object_number = object_number
         self._metadata: InstanceMetadata | None = metadata
         self._text = text
+        self._digest = digest
         self._packed_class: str | None = None
 
     @classmethod
@@ -73,6 +79,11 @@ class PlacedInstance:
     def text(self) -> bytes:
         """The instance as a member of a JSON object."""
         return self._text or instance_text(self.sop_instance_uid, self.metadata)
+
+    @property
+    def digest(self) -> bytes:
+        """The digest of its text (metadata/fingerprint.py)."""
+        return self._digest or text_digest(self.text)
 
     @property
     def sop_class_uid(self) -> str:

@@ -16,7 +16,10 @@ from gateway.errors import GatewayError, StorageFailed, StorageFull, TooLarge
 from gateway.metadata.organise import identify
 from gateway.store.blobs import Pack
 from gateway.store.contents import Provenance, ReceivedInstance, StoredInstance
+from gateway.store.drafts import Draft
 from gateway.store.importing import Arrival, Placing, SharedLately, refused
+from gateway.store.instance_files import Digested, digested_new
+from gateway.store.kept import Kept
 from gateway.store.log import Append, CurrentStudy, Stored, StudyChanged, VersionLog
 from gateway.store.study_rows import Occasion, joined_summary, member_of, new_study_version
 
@@ -26,6 +29,10 @@ TRIES = 8
 
 # How many instances are placed within a transaction: each takes a fifth of a millisecond, and other writers wait.
 PLACED_WITHIN = 16
+
+
+# What became of instances, by their place in the request, and the drafts that change.
+_Placed = tuple[dict[int, StoredInstance], list[Draft]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +58,17 @@ class _Storing:
 
 @dataclass(frozen=True, slots=True)
 class Storer:
-    """Carries store requests out. lock: of a study, by data store and Study Instance UID."""
+    """Carries store requests out. lock: of a study, by data store and Study Instance UID.
+
+    digests: where it leaves what it knows of the files it stored, for whoever retrieves them next.
+    """
 
     log: VersionLog
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
     lock: Callable[[str, str], asyncio.Lock]
     lately: SharedLately
+    digests: Kept[tuple[str, int], dict[str, Digested]]
 
     async def store_instances(
         self,
@@ -127,35 +138,50 @@ class Storer:
         )
         placing = Placing(study, stored, storing.occasion, self.new_id, self.lately)
 
-        def place() -> tuple[dict[int, StoredInstance], Append | None]:
-            outcomes = placing.place(storing.arrivals)
-            return outcomes, _stored(storing.datastore_id, study, placing, storing.occasion)
+        def place() -> tuple[_Placed, Append | None]:
+            placed = placing.place(storing.arrivals), placing.drafts()
+            return placed, _stored(storing.datastore_id, study, placed[1], storing.occasion)
 
-        outcomes, append = await asyncio.to_thread(place)
+        (outcomes, drafts), append = await asyncio.to_thread(place)
         if append is not None:
             if storing.committed is not None:
                 await asyncio.shield(storing.committed)  # before any row says what lies in the pack
             await self.log.append(append)
+        self._keep_digests(drafts)
         return outcomes
 
     async def _store_within(self, storing: _Storing, pack: Pack) -> dict[int, StoredInstance]:
         """Have the pack join others, and place and append within one transaction."""
 
-        def place(study: CurrentStudy, stored: Stored) -> tuple[dict[int, StoredInstance], Append | None]:
+        def place(study: CurrentStudy, stored: Stored) -> tuple[_Placed, Append | None]:
             joined = pack.join()
             joined.sync()  # before any row says what lies in it
             placing = Placing(study, stored, storing.occasion, self.new_id, self.lately)
-            outcomes = placing.place([arrival.moved(joined.moved) for arrival in storing.arrivals])
-            return outcomes, _stored(storing.datastore_id, study, placing, storing.occasion)
+            placed = placing.place([arrival.moved(joined.moved) for arrival in storing.arrivals]), placing.drafts()
+            return placed, _stored(storing.datastore_id, study, placed[1], storing.occasion)
 
-        return await self.log.store(
+        outcomes, drafts = await self.log.store(
             storing.datastore_id, storing.study_instance_uid, storing.arriving, place, before=pack.join
         )
+        self._keep_digests(drafts)
+        return outcomes
+
+    def _keep_digests(self, drafts: Sequence[Draft]) -> None:
+        """Keep what is known of the files in the drafts' new parts.
+
+        Only once these are appended: their numbers are used again after an append that failed.
+        """
+        for draft in drafts:
+            before: dict[str, Digested] = {}
+            for number in draft.unpacked:
+                before |= self.digests.peek((draft.image_set_id, number)) or {}
+            for number, found in digested_new(draft, before).items():
+                self.digests.put((draft.image_set_id, number), found)
 
 
-def _stored(datastore_id: str, study: CurrentStudy, placing: Placing, occasion: Occasion) -> Append | None:
+def _stored(datastore_id: str, study: CurrentStudy, drafts: Sequence[Draft], occasion: Occasion) -> Append | None:
     """Return what a store request appends to a study; None where it changes nothing."""
-    versions = {draft.image_set_id: draft.finish(occasion) for draft in placing.drafts()}
+    versions = {draft.image_set_id: draft.finish(occasion) for draft in drafts}
     if not versions:
         return None
     members = [member_of(image_set) for image_set in study.image_sets if image_set.image_set_id not in versions]

@@ -198,7 +198,7 @@ class VersionedStore:
         pack: Pack | None = None,
         most_metadata: int | None = None,
     ) -> list[StoredInstance]:
-        storer = Storer(self._log, self._clock, self._new_id, self._lock, self._lately)
+        storer = Storer(self._log, self._clock, self._new_id, self._lock, self._lately, self._digests)
         return await storer.store_instances(datastore_id, received, provenance, pack, most_metadata)
 
     # -- finding

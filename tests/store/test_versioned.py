@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from gateway.dicom.matching import Condition, Query
-from gateway.errors import AlreadyServed, IdempotencyConflict, StorageFailed, StorageFull
+from gateway.errors import AlreadyServed, IdempotencyConflict, NotFound, StorageFailed, StorageFull
 from gateway.metadata.image_set import Revert
-from gateway.store.contents import Provenance
+from gateway.store.contents import Provenance, StoredInstance
 from gateway.store.edits import Answer, EditResult, Idempotency
+from gateway.store.instance_files import digested
 from gateway.store.log import Append
 from gateway.store.log_sqlite import SqliteLog
 from gateway.store.sqlite_versions import study_now
@@ -40,18 +41,65 @@ class TestVersionedStore(StoreTests):
     @pytest.fixture(autouse=True)
     def known_is_what_is_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Whatever is appended, what is known of its studies afterwards is what anybody would read."""
-        append = SqliteLog.append
+        append, store = SqliteLog.append, SqliteLog.store
 
-        async def checked(log: SqliteLog, what: Append) -> None:
+        async def check(log: SqliteLog, *key: str) -> None:
+            known = log._studies.peek((key[0], key[1]))
+            if known is not None:
+                assert known == await log.database.read(lambda connection: study_now(connection, *key))
+
+        async def append_checked(log: SqliteLog, what: Append) -> None:
             await append(log, what)
             for new in what.studies:
-                key = what.datastore_id, new.study_instance_uid
-                known = log._studies.peek(key)
-                if known is not None:
-                    read = await log.database.read(lambda connection, key=key: study_now(connection, *key))
-                    assert known == read
+                await check(log, what.datastore_id, new.study_instance_uid)
 
-        monkeypatch.setattr(SqliteLog, "append", checked)
+        async def store_checked(
+            log: SqliteLog, datastore_id: str, study_instance_uid: str, *rest: Any, **more: Any
+        ) -> Any:
+            result = await store(log, datastore_id, study_instance_uid, *rest, **more)
+            await check(log, datastore_id, study_instance_uid)
+            return result
+
+        monkeypatch.setattr(SqliteLog, "append", append_checked)
+        monkeypatch.setattr(SqliteLog, "store", store_checked)
+
+    @pytest.fixture(autouse=True)
+    def left_is_what_is_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whatever is stored, what a store leaves of files for a retrieve is what that would read."""
+        store_instances = VersionedStore.store_instances
+
+        async def checked(store: VersionedStore, datastore_id: str, *rest: Any, **more: Any) -> list[StoredInstance]:
+            outcomes = await store_instances(store, datastore_id, *rest, **more)
+            for image_set_id in {image_set_id for image_set_id, _ in store._digests._values}:
+                try:
+                    read = digested(await store._log.files(datastore_id, image_set_id, None, None))
+                except NotFound:  # of another data store
+                    continue
+                for number, found in read.items():
+                    assert store._digests.peek((image_set_id, number)) in (None, found)
+            return outcomes
+
+        monkeypatch.setattr(VersionedStore, "store_instances", checked)
+
+
+async def test_a_retrieve_after_stores_reads_no_part(
+    versioned: VersionedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stored left what it has to know, also where a part was filled by several requests, one of them large."""
+    [datastore_id] = [one.datastore_id for one in await versioned.datastores()]
+    numbers = iter(range(1, 200))
+    for count in (1, 2, 60, 3):
+        await store_sent(versioned, datastore_id, [sent(f"{STUDY}.1.{next(numbers)}") for _ in range(count)])
+    [image_set] = (await versioned.study(datastore_id, STUDY)).members
+
+    async def read_none(*arguments: object) -> None:
+        raise AssertionError("parts are read")
+
+    monkeypatch.setattr(SqliteLog, "files", read_none)
+    files = (await versioned.files(datastore_id, image_set.image_set_id)).instances
+
+    assert [file.sop_instance_uid for file in files] == [f"{STUDY}.1.{number}" for number in range(1, 67)]
+    assert all(file.received is not None for file in files)
 
 
 # -- what an edit writes
