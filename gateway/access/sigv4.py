@@ -41,7 +41,6 @@ _AUTHORIZATION = re.compile(
 _TIME = re.compile(r"[0-9]{8}T[0-9]{6}Z", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,6}", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_SIGNATURE = _HASH
 
 
 class SignatureRefused(GatewayError):
