@@ -15,8 +15,10 @@ import asyncio
 import mmap
 import os
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, RLock
 
@@ -25,8 +27,10 @@ from gateway.store.blobs import Address, Pack
 from gateway.store.folders import PackFolders, begin_to_write, disk_errors, sync_folder
 from gateway.store.shared_pack import Joined, SharedPacks
 
-# How many packs stay mapped. A mapping costs address space and a descriptor's worth of kernel memory, no RAM of ours.
+# How many packs stay mapped, and for how many seconds after they were read last: what was read of them counts as memory
+# of ours until then, though the kernel may take it back.
 MAPPED_PACKS = 64
+MAPPED_SECONDS = 10.0
 
 # Small writes are gathered, so that the system is asked once for each of these many bytes; larger ones are not copied
 # when there is a file already. A pack of fewer bytes is small: it never needs one, and joins others.
@@ -47,6 +51,14 @@ def path_of(folder: Path, pack: str) -> Path:
     return folder / pack[:2] / pack[2:4] / pack
 
 
+@dataclass(slots=True)
+class _Mapped:
+    """A pack in memory. used: when it was read last, on the monotonic clock."""
+
+    file: mmap.mmap
+    used: float
+
+
 class BlobsFolder:
     """Blobs in a folder of a local disk."""
 
@@ -57,7 +69,7 @@ class BlobsFolder:
         self._shared = SharedPacks(lambda: path_of(folder, self._next_name()), self._folders)
         self._naming = Lock()
         self._begin, self._left = "", 0
-        self._maps: OrderedDict[str, mmap.mmap] = OrderedDict()
+        self._maps: OrderedDict[str, _Mapped] = OrderedDict()
         with disk_errors():
             (folder / "incoming").mkdir(parents=True, exist_ok=True)
             for leftover in (folder / "incoming").iterdir():
@@ -70,17 +82,20 @@ class BlobsFolder:
 
     async def read(self, address: Address) -> memoryview:
         mapped = self._maps.get(address.pack)
-        if mapped is None or address.offset + address.length > len(mapped):  # a shared pack grows
-            mapped = await asyncio.to_thread(self._map, address.pack)
+        if mapped is None or address.offset + address.length > len(mapped.file):  # a shared pack grows
+            mapped = _Mapped(await asyncio.to_thread(self._map, address.pack), time.monotonic())
             self._maps[address.pack] = mapped
-            self._maps.move_to_end(address.pack)
-            if len(self._maps) > MAPPED_PACKS:
-                self._maps.popitem(last=False)  # unmapped when its last memoryview goes
-        else:
-            self._maps.move_to_end(address.pack)
-        if address.offset < 0 or address.length < 0 or address.offset + address.length > len(mapped):
+        mapped.used = time.monotonic()
+        self._maps.move_to_end(address.pack)
+        self._let_go(mapped.used - MAPPED_SECONDS)
+        if address.offset < 0 or address.length < 0 or address.offset + address.length > len(mapped.file):
             raise StorageFailed(f"pack {address.pack} is shorter than the log says")
-        return memoryview(mapped)[address.offset : address.offset + address.length]
+        return memoryview(mapped.file)[address.offset : address.offset + address.length]
+
+    def _let_go(self, before: float) -> None:
+        """Let go of packs that nobody has read since. Each is unmapped when its last memoryview goes."""
+        while next(iter(self._maps.values())).used < before or len(self._maps) > MAPPED_PACKS:
+            self._maps.popitem(last=False)
 
     async def close(self) -> None:
         self._maps.clear()

@@ -296,3 +296,20 @@ async def test_a_shared_pack_whose_name_cannot_be_synced_is_removed(
             pack.join()
 
     assert len([path for path in tmp_path.glob("??/??/*")]) == 1
+
+
+async def test_a_pack_that_nobody_reads_any_more_is_not_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is unmapped when another is read later; what was read of it stays as long as somebody has it."""
+    blobs = BlobsFolder(tmp_path, new_name)
+    packs = [await written(blobs, content) for content in (b"first", b"second", b"third")]
+    for pack in packs:
+        await pack.commit()
+    monkeypatch.setattr(blobs_folder, "MAPPED_SECONDS", 0.0)
+
+    first = await blobs.read(Address(packs[0].name, 0, 5))
+    await blobs.read(Address(packs[1].name, 0, 6))
+    await blobs.read(Address(packs[2].name, 0, 5))
+
+    mapped = Path("/proc/self/maps").read_text()
+    assert [pack.name in mapped for pack in packs] == [True, False, True]
+    assert bytes(first) == b"first"
