@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,62 +14,21 @@ from gateway.cli import main
 from tests.conftest import Server, serving
 from tests.dicomweb.edits import STUDY_UID
 from tests.dicomweb.wire import STOW, multipart, parts
+from tests.orthanc import MISSING, orthanc_installed, running_orthanc
 from tests.samples import ct_series, instance
 
 OTHER_UID = "1.2.826.0.1.3680043.8.498.2"
-PLUGINS = Path("/usr/share/orthanc/plugins")
-
-
-@contextmanager
-def orthanc(folder: Path) -> Iterator[str]:
-    """Run Orthanc with its DICOMweb plugin, and yield its DICOMweb root."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    configuration = folder / "orthanc.json"
-    folder.mkdir()
-    settings = {
-        "StorageDirectory": str(folder / "storage"),
-        "IndexDirectory": str(folder / "index"),
-        "Plugins": [str(PLUGINS / "libOrthancDicomWeb.so")],
-        "HttpPort": port,
-        "DicomServerEnabled": False,
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False,
-        "OverwriteInstances": True,
-        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
-    }
-    configuration.write_text(json.dumps(settings))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(["Orthanc", str(configuration)], stdout=log, stderr=log)
-    try:
-        root = f"http://127.0.0.1:{port}/dicom-web"
-        until = time.monotonic() + 60
-        while not answers(f"{root}/studies"):
-            assert process.poll() is None and time.monotonic() < until, (folder / "log").read_text()
-            time.sleep(0.2)
-        yield root
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 @pytest.fixture(params=["gateway", "orthanc"])
 def pacs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The DICOMweb root of an archive with two studies of one patient and one of another."""
     if request.param == "orthanc":
-        if shutil.which("Orthanc") is None or not (PLUGINS / "libOrthancDicomWeb.so").exists():
-            pytest.skip("there is no Orthanc here: apt-get install orthanc orthanc-dicomweb")
-        with orthanc(tmp_path / "orthanc") as root:
-            store(root)
-            yield root
+        if not orthanc_installed():
+            pytest.skip(MISSING)
+        with running_orthanc(tmp_path / "orthanc") as other:
+            store(other.dicomweb)
+            yield other.dicomweb
     else:
         with serving(tmp_path / "pacs") as server:
             store(server.dicomweb)

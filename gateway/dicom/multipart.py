@@ -18,8 +18,9 @@ MAX_HEADERS = 16
 MAX_HEADER_BYTES = 8 * 1024
 MAX_PADDING = 256
 
-# RFC 2046 section 5.1.1: bcharsnospace, with spaces that do not come last.
-_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
+# RFC 2046 section 5.1.1: bcharsnospace, with spaces that do not come last. 70 are allowed; Orthanc sends 73.
+MAX_BOUNDARY = 200
+_BOUNDARY = re.compile(rf"[0-9A-Za-z'()+_,\-./:=? ]{{0,{MAX_BOUNDARY - 1}}}[0-9A-Za-z'()+_,\-./:=?]")
 _HEADER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\r\n\0]*)")
 # What may come after "--boundary" on its line: "--" at the end of the body, transport padding, the end of the line.
 _LINE_END = re.compile(rb"(--)?([ \t]{0,%d})(\r\n)?" % MAX_PADDING)
@@ -56,7 +57,7 @@ class MultipartReader:
 
     def __init__(self, boundary: str, max_parts: int = MAX_PARTS) -> None:
         if not _BOUNDARY.fullmatch(boundary):
-            raise InvalidMultipart("the boundary is not one of RFC 2046: 1 to 70 characters, and not these")
+            raise InvalidMultipart(f"the boundary has characters RFC 2046 does not allow, or not 1 to {MAX_BOUNDARY}")
         self._delimiter = b"\r\n--" + boundary.encode("ascii")
         self._max_parts = max_parts
         self._parts = 0

@@ -23,6 +23,7 @@ from tests.bench.page import write_docs
 from tests.bench.products import Product
 from tests.bench.report import Results, limits_table, missed, table
 from tests.bench.work import QUICK, Measured, Run, Scale
+from tests.orthanc import orthanc_installed
 
 Work = Callable[[Product, Run], Awaitable[Measured]]
 
@@ -88,7 +89,7 @@ def _run(measuring: Coroutine[None, None, Results]) -> Results:
 async def measure(scale: Scale, only: set[str], folder: Path, *, with_orthanc: bool = True) -> Results:
     """Return the results of a run in folders of its own below `folder`."""
     results = Results(_about(scale, folder), {}, {})
-    both = with_orthanc and products.orthanc_installed()
+    both = with_orthanc and orthanc_installed()
     if only - {"qido"}:
         with tempfile.TemporaryDirectory(prefix="bench-", dir=folder) as own:
             await _measure_work(scale, only, Path(own), both, results)
@@ -158,7 +159,7 @@ def _about(scale: Scale, folder: Path) -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "Python": products.python_version(),
         "SQLite": sqlite3.sqlite_version,
-        "Orthanc": products.orthanc_version() if products.orthanc_installed() else "not installed",
+        "Orthanc": products.orthanc_version() if orthanc_installed() else "not installed",
         "rounds": str(scale.rounds),
         "data folders": "in memory" if folder == TMPFS else "on disk",
     }

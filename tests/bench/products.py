@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
 
 from tests.conftest import serving
+from tests.orthanc import ORTHANC, running_orthanc
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +57,6 @@ def gateway(folder: Path) -> Iterator[Product]:
         )
 
 
-ORTHANC = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin:/usr/local/sbin")
-_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
-
-
-def orthanc_installed() -> bool:
-    return ORTHANC is not None and _PLUGIN.exists()
-
-
 def orthanc_version() -> str:
     """Return what `Orthanc --version` says in its first line."""
     assert ORTHANC is not None
@@ -80,54 +66,16 @@ def orthanc_version() -> str:
 
 @contextmanager
 def orthanc(folder: Path) -> Iterator[Product]:
-    """Run Orthanc with its DICOMweb plugin, with the settings it comes with but for these."""
-    assert ORTHANC is not None
-    home = folder / "orthanc"
-    home.mkdir(parents=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    settings = {
-        "StorageDirectory": str(home / "storage"),
-        "IndexDirectory": str(home / "index"),
-        "HttpPort": port,
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False,
-        "DicomServerEnabled": False,
-        "OverwriteInstances": True,
-        "HttpThreadsCount": 50,
-        "Plugins": [str(_PLUGIN)],  # not the folder: orthanc-gdcm crashes while transcoding
-        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
-    }
-    (home / "orthanc.json").write_text(json.dumps(settings))
-    process = subprocess.Popen(
-        [ORTHANC, str(home / "orthanc.json")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ}
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(f"{url}/system", process)
+    """Run Orthanc with its DICOMweb plugin, with the settings it comes with but for a few."""
+    with running_orthanc(folder / "orthanc") as server:
         yield Product(
             "Orthanc",
-            url,
+            server.url,
             "/dicom-web",
-            process.pid,
-            home,
+            server.process_id,
+            folder / "orthanc",
             "files are synced, its index is not (PRAGMA synchronous=NORMAL): the last answers may be lost",
         )
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
-        except (URLError, OSError):
-            if process.poll() is not None:
-                break
-            time.sleep(0.1)
-    raise RuntimeError(f"{process.args!r} does not answer")
 
 
 def python_version() -> str:
