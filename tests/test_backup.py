@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -11,6 +12,8 @@ import httpx
 import pytest
 
 from gateway.cli import main
+from gateway.errors import StorageFailed
+from gateway.store import backup as backup_module
 from gateway.store.backup import backup
 from gateway.store.verify import verify
 from tests.conftest import Server
@@ -127,6 +130,24 @@ def test_a_pack_that_is_missing_is_named(filled: Path, tmp_path: Path, capsys: p
 
     assert main(["backup", str(tmp_path / "copy"), "--data", str(folder)]) == 1
     assert f"pack {pack.name} is not there" in capsys.readouterr().err
+
+
+def test_a_copy_whose_last_sync_fails_is_taken_back(
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its name by then, and may lose it when the power fails: it is no copy, and the command may be repeated."""
+    target = tmp_path / "copy"
+
+    def fail_on_the_last(folder: Path) -> None:
+        if folder == target:
+            raise OSError(errno.EIO, "fsync")
+
+    with monkeypatch.context() as patched, pytest.raises(StorageFailed):
+        patched.setattr(backup_module, "sync_folder", fail_on_the_last)
+        backup(filled / "closed", target)
+
+    assert list(target.iterdir()) == []
+    assert backup(filled / "closed", target).missing == []
 
 
 def test_a_copy_overwrites_nothing(filled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

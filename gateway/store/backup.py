@@ -155,8 +155,8 @@ def _link(before: Path, made: Path, size: int) -> bool:
 
 
 def _take_back(target: Path) -> None:
-    """Remove what was made of a copy that failed."""
-    for path in target.glob(f"{_UNFINISHED}*"):
-        path.unlink()
+    """Remove what was made of a copy that failed, also of one that only may not be on the disk."""
+    for path in (target / _DATABASE, *target.glob(f"{_UNFINISHED}*")):
+        path.unlink(missing_ok=True)
     shutil.rmtree(target / "blobs", ignore_errors=True)
     (target / "lock").unlink(missing_ok=True)
