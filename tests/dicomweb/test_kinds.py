@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -165,6 +169,32 @@ async def test_its_patient_gets_a_japanese_name(client: httpx.AsyncClient, kind:
     assert found.PatientName == "=".join(NAME.values())
     assert found.SpecificCharacterSet == ("GB18030" if "GB18030" in kind else "ISO_IR 192")
     assert others(found) == others(original)
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy is missing: apt-get install dicom3tools")
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_edited_file_breaks_no_rule_of_its_iod_that_it_kept(
+    client: httpx.AsyncClient, kind: str, tmp_path: Path
+) -> None:
+    """dciodvfy, which knows PS3.3, has no more to say of the file that is retrieved than of the one that was stored."""
+    await stored(client, file_of(kind))
+    path = path_of(dataset_of(kind))
+    await named(client, path.partition("/series")[0])
+
+    [(_, edited)] = parts(await client.get(path, headers={"Accept": ANY_SYNTAX}))
+
+    assert iod_errors(edited, tmp_path) - iod_errors(file_of(kind), tmp_path) == Counter()
+
+
+def iod_errors(file: bytes, folder: Path) -> Counter[str]:
+    """Return what dciodvfy calls errors in a file, by how often it does. Raises ValueError if it cannot read it."""
+    path = folder / "file.dcm"
+    path.write_bytes(file)
+    said = subprocess.run(["dciodvfy", path], capture_output=True)
+    lines = (said.stdout + said.stderr).decode("latin-1").splitlines()
+    if any("read failed" in line for line in lines):
+        raise ValueError(lines)
+    return Counter(line for line in lines if line.startswith("Error"))
 
 
 def others(dataset: pydicom.Dataset) -> pydicom.Dataset:
