@@ -188,6 +188,18 @@ class HttpProtocol(HttpToolsProtocol):
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() != "1.0") or size > MAX_HEAD:
             raise InvalidHead
 
+    def on_body(self, body: bytes) -> None:
+        """Hand a piece on as it came where none waits before it: uvicorn copies each twice.
+
+        Of what waits `receive` makes bytes, which it is already then.
+        """
+        waits: bytes | bytearray = self.cycle.body
+        if not waits and not self.cycle.response_complete:
+            self.cycle.body, body = body, b""  # type: ignore[assignment]
+        elif isinstance(waits, bytes):
+            self.cycle.body = bytearray(waits)
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         if not self._declining:
             self._in_body = False

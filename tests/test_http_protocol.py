@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import re
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
+import uvicorn
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
+from gateway.http_protocol import HttpProtocol, http_protocol
+from gateway.settings import Settings
 from tests.conftest import Server
 
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n"
@@ -147,3 +155,61 @@ def test_client_that_waits_before_it_sends_is_told_to_continue(session_server: S
 
     assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert len(statuses(received)) == 1
+
+
+# Bodies
+# ------
+
+# What is read of a connection at once at most.
+READ = 256 * 1024
+BODY = bytes(range(251)) * 40_000
+
+
+@asynccontextmanager
+async def waiting(go: asyncio.Event) -> AsyncIterator[tuple[str, list[HttpProtocol]]]:
+    """Serve what answers with the digest of a body, and begins to read it when told; yield address and connections."""
+    connections: list[HttpProtocol] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await go.wait()
+        digest, more = hashlib.sha256(), True
+        while more:
+            message = await receive()
+            digest.update(message["body"])
+            more = message["more_body"]
+        await PlainTextResponse(digest.hexdigest())(scope, receive, send)
+
+    config = uvicorn.Config(app, log_config=None, ws="none")
+    config.load()
+
+    def connection() -> HttpProtocol:
+        connections.append(http_protocol(Settings())(config, ServerState(), {}))
+        return connections[-1]
+
+    server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1")
+    async with server:
+        yield str(server.sockets[0].getsockname()[1]), connections
+
+
+@pytest.mark.parametrize("size", [1, 1000, len(BODY)], ids=["bytes", "packets", "whole"])
+async def test_a_body_that_waits_is_what_was_sent_and_little(size: int) -> None:
+    """In pieces as small as may be, none of them taken before many are there: more is not read of the connection."""
+    go, body = asyncio.Event(), BODY[: size * 2000]
+
+    async with waiting(go) as (port, connections):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
+        for start in range(0, len(body), size):
+            piece = body[start : start + size]
+            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        writer.write(b"0\r\n\r\n")
+        while not connections or not connections[0].cycle or len(connections[0].cycle.body) < min(len(body), 65536):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        held = len(connections[0].cycle.body)
+        go.set()
+        answer = await reader.read()
+        writer.close()
+
+    assert held <= 65536 + READ
+    assert answer.endswith(hashlib.sha256(body).hexdigest().encode())

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from gateway.dicom.dataset import Dataset, Tag
 from gateway.dicom.dictionary import PIXEL_DATA
-from gateway.dicom.encoding import EXPLICIT_LITTLE, Buffer, known_vr
+from gateway.dicom.encoding import EXPLICIT_LITTLE, UNDEFINED_LENGTH, Buffer, known_vr
 from gateway.dicom.part10_read import (
     CONTEXT,
     META_START,
@@ -42,6 +42,9 @@ FRONT = 64 * 1024
 _SHARE_THAT_DIFFERS = 4
 
 _AMBIGUOUS = frozenset({"US or SS", "US or OW"})
+
+_PIXEL_VRS = (b"OB", b"OW")
+_UNDEFINED = UNDEFINED_LENGTH.to_bytes(4, "little")
 
 _META_CONTEXT = Context(EXPLICIT_LITTLE, DEFAULT_CHARACTERS)
 
@@ -83,19 +86,32 @@ class Alike:
 
     def read(self, data: Buffer, inline_limit: int = 4096) -> Part10:
         """Return what `read_part10` returns, and raise what it raises."""
-        file = data if isinstance(data, bytes) else memoryview(data).toreadonly()
-        front = bytes(file[:FRONT])
-        for kind in self._kinds:
-            if kind.meta is not None and kind.inline_limit == inline_limit:
-                found = _read_as(kind, file, front)
-                if found is not None:
-                    return found
+        file, front = _with_front(data)
+        found = self._read_by_kind(file, front, inline_limit, len(file))
+        if found is not None:
+            return found
         layout = walk_part10(file)
         part10 = part10_of(layout, inline_limit)
         begun = _kind_of(layout, part10, inline_limit, front)
         if begun is not None:
             self._learn(begun, part10.dataset)
         return part10
+
+    def read_at_once(self, data: Buffer, inline_limit: int = 4096) -> Part10 | None:
+        """Return what `read` returns of a file that is like those before and large for its plain pixels alone.
+
+        None for any other, be it valid or not: so it never takes long, however large the file is.
+        """
+        file, front = _with_front(data)
+        return self._read_by_kind(file, front, inline_limit, FRONT)
+
+    def _read_by_kind(self, file: bytes | memoryview, front: bytes, inline_limit: int, most: int) -> Part10 | None:
+        for kind in self._kinds:
+            if kind.meta is not None and kind.inline_limit == inline_limit:
+                found = _read_as(kind, file, front, most)
+                if found is not None:
+                    return found
+        return None
 
     def _learn(self, kind: Kind, dataset: Dataset) -> None:
         """Remember a file that was read as a whole, and what in it differs from the one of its kind before."""
@@ -108,12 +124,17 @@ class Alike:
         self._kinds = (kind, *others)[:KINDS]
 
 
-def _read_as(kind: Kind, file: bytes | memoryview, front: bytes) -> Part10 | None:
-    """Return a file read as one of its kind; None where it is not."""
+def _with_front(data: Buffer) -> tuple[bytes | memoryview, bytes]:
+    file = data if isinstance(data, bytes) else memoryview(data).toreadonly()
+    return file, bytes(file[:FRONT])
+
+
+def _read_as(kind: Kind, file: bytes | memoryview, front: bytes, most: int) -> Part10 | None:
+    """Return a file read as one of its kind; None where it is not, or has more bytes before or after its pixels."""
     if not front.startswith(PREFIX, PREAMBLE_LENGTH) or kind.meta is None:
         return None
     try:
-        return _Reading(kind, file, front).read(kind.meta, kind.elements)
+        return _Reading(kind, file, front, most).read(kind.meta, kind.elements)
     except InvalidPart10:
         return None
 
@@ -121,8 +142,9 @@ def _read_as(kind: Kind, file: bytes | memoryview, front: bytes) -> Part10 | Non
 class _Reading:
     """One file while it is read."""
 
-    def __init__(self, kind: Kind, file: bytes | memoryview, front: bytes) -> None:
+    def __init__(self, kind: Kind, file: bytes | memoryview, front: bytes, most: int) -> None:
         self._kind = kind
+        self._most = most
         self._file = file
         self._front = front
         self._walker = Walker(file, MAX_ELEMENTS - len(kind.last[1]))
@@ -142,7 +164,8 @@ class _Reading:
 
     def _take(self, slots: Slots, decoder: Decoder, context: Context) -> bool:
         """Take elements in; return whether they are there."""
-        dataset, front, position, end = self._dataset, self._front, self._position, len(self._file)
+        dataset, front, position, size = self._dataset, self._front, self._position, len(self._file)
+        end = min(size, self._most)
         for slot in slots:
             if isinstance(slot, Run):
                 if not front.startswith(slot.data, position):
@@ -150,16 +173,25 @@ class _Reading:
                 dataset.update(slot.dataset)
                 position += len(slot.data)
                 continue
-            raw = self._walker.element(position, end, EXPLICIT_LITTLE)
+            pixels = slot in PIXEL_DATA
+            if pixels and self._most < size and not _are_stepped_over(front, position):
+                return False
+            raw = self._walker.element(position, size if pixels else end, EXPLICIT_LITTLE)
             if raw[0] != slot:
                 return False
-            if slot in PIXEL_DATA:
+            if pixels:
                 self._pixel_data.append(raw)
+                end = min(size, raw[5] + self._most)
             else:
                 dataset.update(decoder.dataset([raw], context))
             position = raw[5]
         self._position = position
         return True
+
+
+def _are_stepped_over(front: bytes, position: int) -> bool:
+    """Whether the pixel data at a position have a known length, and no items."""
+    return front[position + 4 : position + 6] in _PIXEL_VRS and front[position + 8 : position + 12] != _UNDEFINED
 
 
 def _kind_of(layout: Layout, part10: Part10, inline_limit: int, front: bytes) -> Kind | None:

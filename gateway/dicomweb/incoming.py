@@ -38,6 +38,20 @@ class Incoming:
                 case PartEnds():
                     self._file_ends()
 
+    def take_little(self, events: list[Event]) -> list[Event]:
+        """Take what is little work of some of a body in, and return the rest: from the end of a file that is more."""
+        for place, event in enumerate(events):
+            match event:
+                case PartData(data):
+                    self._file.write(data)
+                case PartEnds():
+                    file = self._file.read_at_once(self._inline_limit)
+                    if file is None:
+                        return events[place:]
+                    self._note(file)
+                    self._file = IncomingFile(self.pack)
+        return []
+
     async def add(self, chunks: Iterable[Buffer]) -> None:
         """Take a whole file in."""
         await asyncio.to_thread(self._add, chunks)

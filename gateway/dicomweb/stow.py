@@ -75,7 +75,7 @@ async def _store_files(request: Request[State], media_type: MediaType, study: st
 
 async def _receive(incoming: Incoming, body: AsyncIterator[bytes], reader: MultipartReader | None) -> None:
     """Take a whole body in: its parts, or itself as the only one. Raises InvalidMultipart, also for no parts."""
-    ahead: Ahead[Event] = Ahead(incoming.take)
+    ahead: Ahead[Event] = Ahead(incoming.take, incoming.take_little)
     try:
         async for chunk in body:
             await ahead.put(reader.feed(chunk) if reader else [PartData(memoryview(chunk))], len(chunk))

@@ -151,10 +151,13 @@ class FolderPack:
     def append(self, data: bytes | bytearray | memoryview) -> None:
         with self._lock:
             self.size += len(data)
-            if self._is_gathered(data):
-                self._buffer += data
-            else:
+            if not self._is_gathered(data):
                 self._write_out(data)
+                return
+            try:
+                self._buffer += data
+            except BufferError:  # somebody still looks at it, so it stays where it is
+                self._buffer = self._buffer + data
 
     def look(self, offset: int, length: int) -> memoryview:
         if offset < 0 or length < 0 or offset + length > self.size:
@@ -162,7 +165,7 @@ class FolderPack:
         with self._lock:
             start = offset - (self.size - len(self._buffer))
             if start >= 0:
-                return memoryview(bytes(memoryview(self._buffer)[start : start + length]))
+                return memoryview(self._buffer).toreadonly()[start : start + length]
             return self._map(offset, length) if length else memoryview(b"")
 
     @property
@@ -200,7 +203,7 @@ class FolderPack:
                     written = os.write(self._open_descriptor(), rest)
                     rest = rest[written:]
                 rest.release()
-            self._buffer.clear()
+            self._buffer = bytearray()
             if self.size - self._begun >= _BEGUN_AT_ONCE:
                 begin_to_write(self._open_descriptor(), self._begun, self.size - self._begun)
                 self._begun = self.size

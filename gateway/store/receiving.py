@@ -31,8 +31,10 @@ _HEAD = PREAMBLE + len(_PREFIX)
 WORTH_A_THREAD = 1024 * 1024
 WAITING = 2 * 1024 * 1024
 
-# So many bytes at the beginning are worked on at once, where they came: it takes less than a thread's hop.
+# So many bytes at the beginning are worked on at once, where they came: it takes less than a thread's hop. Of so many
+# more what is known to be little work is too; no pack of them is written to the disk yet.
 AT_ONCE = 64 * 1024
+LITTLE_WORK = 960 * 1024
 
 
 # What the last files had in common, whatever request they came in.
@@ -77,19 +79,33 @@ class IncomingFile:
 
     def read(self, inline_limit: int) -> WrittenFile:
         """Return the file, all of which is written. Raises InvalidPart10."""
+        return self._written(_ALIKE.read(self._look(), inline_limit))
+
+    def read_at_once(self, inline_limit: int) -> WrittenFile | None:
+        """Return the file if to read it is little work, because it is like others; None if that is not known."""
+        part10 = _ALIKE.read_at_once(self._look(), inline_limit)
+        return None if part10 is None else self._written(part10)
+
+    def _look(self) -> memoryview:
+        return self._pack.look(self._start, self._pack.size - self._start)
+
+    def _written(self, part10: Part10) -> WrittenFile:
         address = Address(self._pack.name, self._start, self._pack.size - self._start)
-        part10 = _ALIKE.read(self._pack.look(address.offset, address.length), inline_limit)
         return WrittenFile(part10, address, self._digest.hexdigest())
 
 
 class Ahead(Generic[Piece]):
     """Has `work` do what arrives, in order, on one thread at a time, while more arrives; what is small, at once.
 
-    What `work` raises is raised by a `put` or by `done`. Call `settled` last, whatever happened: nothing runs after it.
+    little: does those of some pieces that are little work, up to the first that is not, and returns the rest. What
+    either raises is raised by a `put` or by `done`. Call `settled` last, whatever happened: nothing runs after it.
     """
 
-    def __init__(self, work: Callable[[list[Piece]], None]) -> None:
+    def __init__(
+        self, work: Callable[[list[Piece]], None], little: Callable[[list[Piece]], list[Piece]] | None = None
+    ) -> None:
         self._work = work
+        self._little = little
         self._waiting: list[Piece] = []
         self._size = 0
         self._total = 0
@@ -101,6 +117,9 @@ class Ahead(Generic[Piece]):
         if self._total <= AT_ONCE:
             self._work(pieces)
             return
+        if self._little is not None and self._total <= LITTLE_WORK and not self._waiting and self._running is None:
+            pieces = self._little(pieces)
+            size = size if pieces else 0
         self._waiting += pieces
         self._size += size
         idle = self._running is None or self._running.done()

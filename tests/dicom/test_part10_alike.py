@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,44 @@ def test_several_senders_take_turns() -> None:
 
     assert decoded_again(alike, first[0], files[0]) != set()
     assert decoded_again(alike, first[-1], files[KINDS - 1]) == set()
+
+
+# Elements of a file: a small one, plain pixels of 100 KB, and such with something large in between or behind.
+SMALL = short(0x00080060, b"CS", b"CT")
+PLAIN = long(0x7FE00010, b"OW", bytes(100_000))
+PADDING = long(0xFFFCFFFC, b"OB", bytes(100))
+MUCH = 70_000
+ITEMS = struct.pack("<HHL", 0xFFFE, 0xE000, 0) * (MUCH // 8)
+FRAGMENTS = bytes.fromhex("E07F10004F420000FFFFFFFF") + ITEMS + bytes.fromhex("FEFFDDE000000000")
+
+
+@pytest.mark.parametrize(
+    ("elements", "known"),
+    [
+        (SMALL, True),
+        (SMALL + PLAIN, True),
+        (SMALL + PLAIN + PADDING, True),
+        (SMALL + long(0x00420011, b"OB", bytes(1000)) + PLAIN, True),
+        (SMALL + long(0x00420011, b"OB", bytes(MUCH)) + PLAIN, False),
+        (SMALL + long(0x00081140, b"SQ", ITEMS) + PLAIN, False),
+        (SMALL + PLAIN + long(0xFFFCFFFC, b"OB", bytes(MUCH)), False),
+        (SMALL + FRAGMENTS, False),
+        (SMALL + long(0x7FE00010, b"UN", bytes(100_000)), False),
+    ],
+    ids="tiny plain padded bulk large-value sequence much-behind fragments other-VR".split(),
+)
+def test_what_takes_long_to_read_is_not_read_at_once(elements: bytes, known: bool) -> None:
+    """A file of a kind that came twice is, if it is large for its pixels alone; it is what it would be otherwise."""
+    data, alike = file(elements), Alike()
+    assert alike.read_at_once(data) is None
+    for _ in range(2):
+        whole = alike.read(data)
+
+    found = alike.read_at_once(memoryview(data))
+
+    assert (found is not None) == known
+    assert found is None or seen(found) == seen(whole) == seen(read_part10(data))
+    assert alike.read_at_once(data[:-1]) is None
 
 
 @given(st.lists(VALUES, min_size=3, max_size=5), st.sampled_from([0, 64, 4096]))

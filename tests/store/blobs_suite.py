@@ -81,6 +81,21 @@ class BlobsTests:
 
         assert view == b"cde"
 
+    async def test_a_view_stays_what_it_was_while_more_is_written(self, blobs: Blobs) -> None:
+        """However much comes after it, and whatever becomes of the pack."""
+        pack = await written(blobs, b"abcdef")
+        view = await pack.view(2, 3)
+
+        for size in (1, 1000, 70_000, 2_000_000):
+            await pack.write(b"x" * size)
+            assert view == b"cde"
+
+        assert await pack.view(2, 5) == b"cdefx"
+        with pytest.raises(TypeError):
+            view[0] = 0
+        await pack.discard()
+        assert view == b"cde"
+
     async def test_bytes_not_written_yet_cannot_be_viewed(self, blobs: Blobs) -> None:
         """A view beyond the end is an error, not zeros."""
         pack = await written(blobs, b"abc")

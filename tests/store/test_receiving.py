@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
 from collections.abc import AsyncIterator
 
 import pytest
 
 from gateway.errors import InvalidPart10
+from gateway.store.blobs_folder import BUFFER, FolderPack
 from gateway.store.protocol import Store
-from gateway.store.receiving import AT_ONCE, WAITING, WORTH_A_THREAD, Ahead, receive_part10, received_instance
+from gateway.store.receiving import (
+    AT_ONCE,
+    LITTLE_WORK,
+    WAITING,
+    WORTH_A_THREAD,
+    Ahead,
+    receive_part10,
+    received_instance,
+)
 from tests.samples import instance, sample
 
 
@@ -132,6 +142,65 @@ async def test_what_is_small_is_done_at_once() -> None:
     await ahead.settled()
 
     assert threads == [threading.get_ident()] * 2
+
+
+async def test_of_more_only_what_is_little_work_is_done_at_once() -> None:
+    """Up to the first that is not: a thread does that and all after it, in order."""
+    at_once, later, threads = list[int](), list[int](), set[int]()
+
+    def work(numbers: list[int]) -> None:
+        threads.add(threading.get_ident())
+        later.extend(numbers)
+
+    def little(numbers: list[int]) -> list[int]:
+        small = list(itertools.takewhile(lambda number: number < 3, numbers))
+        at_once.extend(small)
+        return numbers[len(small) :]
+
+    ahead = Ahead(work, little)
+    await ahead.put([0], AT_ONCE + 1)
+    await ahead.put([1], 1)
+    await ahead.put([2, 3, 0], 1)
+    await ahead.put([1], 1)
+    await ahead.done()
+
+    assert (at_once, later) == ([0, 1, 2], [3, 0, 1])
+    assert threading.get_ident() not in threads
+
+
+async def test_what_is_little_work_is_not_when_there_is_much_of_it() -> None:
+    """Then it is the threads' from there on."""
+    at_once, later = list[int](), list[int]()
+
+    def little(numbers: list[int]) -> list[int]:
+        at_once.extend(numbers)
+        return []
+
+    ahead: Ahead[int] = Ahead(later.extend, little)
+    for number in range(4):
+        await ahead.put([number], LITTLE_WORK // 2)
+    await ahead.done()
+
+    assert (at_once, later) == ([0, 1], [2, 3])
+
+
+def test_what_is_done_at_once_is_not_written_to_the_disk() -> None:
+    """The event loop does not wait for it: so much a pack keeps in memory."""
+    assert LITTLE_WORK < BUFFER
+
+
+async def test_files_of_one_pack_are_not_moved_to_be_read(store: Store) -> None:
+    """They are looked at where they wait; once read nobody does, so that what comes next is written behind them."""
+    pack = await store.new_pack()
+    assert isinstance(pack, FolderPack)
+    await receive_part10(pack, pieces(instance(instance_number=1), 1000), 4096)
+    waiting = pack._buffer
+
+    written = [await receive_part10(pack, pieces(instance(instance_number=n), 1000), 4096) for n in (2, 3)]
+
+    assert pack._buffer is waiting
+    assert [bytes(pack.look(one.address.offset, 132)[128:]) for one in written] == [b"DICM", b"DICM"]
+    await pack.discard()
 
 
 async def test_a_sender_waits_while_too_much_waits() -> None:
