@@ -29,6 +29,7 @@ from gateway.errors import GatewayError, NotFound
 from gateway.healthimaging import routes as healthimaging
 from gateway.healthimaging.import_runner import ImportJobs
 from gateway.healthimaging.wire import MAX_BODY
+from gateway.path_table import PathTable
 from gateway.request_log import RequestLog
 from gateway.settings import Settings
 from gateway.state import State
@@ -55,21 +56,23 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
             async with running(store, settings) as state:
                 yield state
 
-    return Starlette(
-        # Starlette tries one after the other, and viewers and PACS ask most. A DICOMweb root takes whatever is below
-        # /datastore/{datastoreId}, so there the other face comes before it.
-        routes=[
-            Route("/livez", livez),
-            Route("/readyz", readyz),
-            *dicomweb.routes(dicomweb.DEFAULT_ROOT),
-            *healthimaging.routes(),
-            *dicomweb.routes(dicomweb.ROOT),
-            *wado_uri.routes,  # old viewers look for it without a root
-        ],
+    app = Starlette(
         middleware=[*cross_origin(settings), Middleware(RequestLog), *signature_check(settings)],
         exception_handlers={HTTPException: http_problem},
-        lifespan=lifespan,
     )
+    app.router = PathTable(routes(), lifespan)
+    return app
+
+
+def routes() -> list[Route]:
+    """Return every route there is."""
+    return [
+        Route("/livez", livez),
+        Route("/readyz", readyz),
+        *dicomweb.routes(dicomweb.DEFAULT_ROOT, dicomweb.ROOT),
+        *healthimaging.routes(),
+        *wado_uri.routes,  # old viewers look for it without a root
+    ]
 
 
 def cross_origin(settings: Settings) -> list[Middleware]:

@@ -183,8 +183,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _require_sound_head(self) -> None:
         """Raise InvalidHead unless there is one Host (RFC 9112 section 3.2), and the head is not too long."""
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        hosts, size = 0, len(self.url)
+        for name, value in self.headers:
+            hosts += name == b"host"
+            size += len(name) + len(value) + 4
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() != "1.0") or size > MAX_HEAD:
             raise InvalidHead
 

@@ -183,8 +183,10 @@ def negotiate(request: Request[State], offers: Sequence[Offer]) -> list[Choice]:
     Raises like `acceptable`; for `charset`, InvalidQuery or NotAcceptable; with the setting `strict_accept`,
     NotAcceptable where the header is missing, InvalidHeader where it mixes DICOM with rendered media types.
     """
-    parameters, headers = request.query_params.getlist("accept"), request.headers.getlist("accept")
-    _check_charset(request.query_params.getlist("charset"))
+    headers, parameters = request.headers.getlist("accept"), list[str]()
+    if request.scope["query_string"]:
+        parameters = request.query_params.getlist("accept")
+        _check_charset(request.query_params.getlist("charset"))
     if request.state["settings"].strict_accept:
         _check_strictly(parameters, headers)
     return acceptable(parameters, headers, offers)

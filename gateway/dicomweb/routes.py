@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import Route
 
 from gateway.dicomweb import (
     bulk_update,
@@ -31,9 +31,14 @@ from gateway.state import State
 DEFAULT_ROOT, ROOT = "/dicomweb", "/datastore/{datastoreId}"
 
 
-def routes(*roots: str) -> list[BaseRoute]:
+def routes(*roots: str) -> list[Route]:
     """Return the routes of the DICOMweb face below each root."""
-    below_root = merge(
+    return [Route(root + route.path, route.endpoint, methods=route.methods) for root in roots for route in below_root()]
+
+
+def below_root() -> list[Route]:
+    """Return the routes with their paths below a root."""
+    found = merge(
         [
             # First: "/studies/{study}" fits its path as well.
             *bulk_update.routes,
@@ -51,8 +56,7 @@ def routes(*roots: str) -> list[BaseRoute]:
             *jobs.routes,
         ]
     )
-    below = [capabilities_route(below_root), *below_root]
-    return [Mount(root, routes=below) for root in roots]
+    return [capabilities_route(found), *found]
 
 
 def merge(found: Iterable[Route]) -> list[Route]:

@@ -13,6 +13,7 @@ from gateway.errors import InvalidQuery, InvalidUid, Level
 from gateway.state import State
 
 _UID = re.compile(r"[0-9.]{1,256}")
+_UIDS = ("study", "series", "instance")
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
 
@@ -45,11 +46,11 @@ class Target:
 
 def target_of(request: Request[State]) -> Target:
     """Return the resource of the path parameters `study`, `series` and `instance`. Raises InvalidUid."""
-    uids = {name: str(request.path_params.get(name, "")) for name in ("study", "series", "instance")}
-    for name, uid in uids.items():
-        if name in request.path_params and not _UID.fullmatch(uid):
+    in_path = request.path_params
+    for name in _UIDS:
+        if name in in_path and not _UID.fullmatch(in_path[name]):
             raise InvalidUid(f"the {name} in the path")
-    return Target(**uids)
+    return Target(*[in_path.get(name, "") for name in _UIDS])
 
 
 async def datastore_of(request: Request[State]) -> str:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from gateway.errors import without_messages
@@ -31,7 +31,7 @@ from gateway.store.contents import Provenance
 logger = logging.getLogger("gateway.healthimaging")
 
 
-def routes() -> list[BaseRoute]:
+def routes() -> list[Route]:
     """Return a route for every path of the API. They count requests together."""
     buckets = Buckets()
     by_path: dict[str, dict[str, Operation]] = defaultdict(dict)

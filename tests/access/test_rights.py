@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import Route
 
 from gateway.app import create_app
 from gateway.dicomweb import routes as dicomweb
@@ -56,18 +56,15 @@ async def ask(
     return await client.request(method, request.url, headers=dict(request.headers), content=body)
 
 
-def paths(routes: list[BaseRoute], root: str = "") -> Iterator[tuple[str, str]]:
+def paths(routes: list[Route]) -> Iterator[tuple[str, str]]:
     """Yield method and path of every DICOMweb route, with a UID in each parameter's place."""
     for route in routes:
-        if isinstance(route, Mount):
-            yield from paths(list(route.routes), root + route.path)
-        elif isinstance(route, Route):
-            for method in sorted(route.methods or ()):
-                filled = route.path.replace("{datastoreId}", "0" * 32)
-                while "{" in filled:
-                    before, _, after = filled.partition("{")
-                    filled = f"{before}1.2.3{after.partition('}')[2]}"
-                yield method, root.replace("{datastoreId}", "0" * 32) + filled
+        for method in sorted(route.methods or ()):
+            filled = route.path.replace("{datastoreId}", "0" * 32)
+            while "{" in filled:
+                before, _, after = filled.partition("{")
+                filled = f"{before}1.2.3{after.partition('}')[2]}"
+            yield method, filled
 
 
 DICOMWEB = sorted(set(paths([*dicomweb.routes(dicomweb.DEFAULT_ROOT, dicomweb.ROOT), *wado_uri.routes])))
