@@ -2,22 +2,23 @@
 
 The values of Patient and Study are encoded when a version is written, once, and a result is joined of them and of what
 the row of the study counts. It is, byte for byte, what the attributes of the study give on the long way
-(tests/metadata/test_study_summary.py).
+(tests/dicomweb/test_study_summary.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import orjson
 
 from gateway.dicom.dataset import Dataset, Element, Tag
-from gateway.dicom.dictionary import entry_of
+from gateway.dicom.dictionary import entry_of, key_of
 from gateway.dicom.json_model import element_to_json, encode_json
 from gateway.errors import InvalidUpdate
 from gateway.metadata.image_set import Head
-from gateway.metadata.mapping import to_dataset
+from gateway.metadata.mapping import element_of, to_dataset
 
 _TIMEZONE = "00080201"
 
@@ -42,6 +43,7 @@ _TAGS = (
     "00200010",  # StudyID
 )
 _VRS = {tag: _vr(tag) for tag in _TAGS}
+_KEYS = {tag: key_of(tag) for tag in _TAGS}
 _ONLY = frozenset(_TAGS)
 
 # What a summary has.
@@ -73,23 +75,66 @@ def packed_values(head: Head, timezone: str) -> str | None:
     head: of the first primary image set. timezone: its TimezoneOffsetFromUTC, "" where it has none.
     None for values that a summary has no place for: of another VR than the dictionary's, or of no form for their VR.
     """
+    lines = _lines_of_texts(head, timezone)
+    if lines is None:
+        lines = _lines_of_elements(head, timezone)
+    return None if lines is None else "\n".join(lines)
+
+
+def _lines_of_texts(head: Head, timezone: str) -> list[str] | None:
+    """Return the lines where all values are one text each, as nearly always; None otherwise.
+
+    An edit changes one or two of them, and the others are written already.
+    """
+    patient, study = head.patient, head.study
+    if patient.get("DICOMVRs") or study.get("DICOMVRs"):
+        return None
+    attributes = {**patient["DICOM"], **study["DICOM"]}
+    if timezone:
+        attributes[_KEYS[_TIMEZONE]] = timezone
+    elif _KEYS[_TIMEZONE] in attributes:
+        return None
+    lines = []
+    for tag, key in _KEYS.items():
+        value = attributes.get(key)
+        if value is None:
+            lines.append("")
+            continue
+        line = _line_of_text(tag, value) if value.__class__ is str else None
+        if line is None:
+            return None
+        lines.append(line)
+    return lines
+
+
+# Names and numbers of patients among them: as many as a few hundred studies have, and no more.
+@lru_cache(4096)
+def _line_of_text(tag: Tag, text: str) -> str | None:
+    return _line(tag, element_of(_KEYS[tag], text, _VRS[tag]))
+
+
+def _lines_of_elements(head: Head, timezone: str) -> list[str] | None:
     try:
         dataset = to_dataset(head.patient, head.study, only=_ONLY)
     except InvalidUpdate:
         return None
     if timezone:
         dataset[_TIMEZONE] = Element("SH", (timezone,))
-    lines = []
-    for tag, vr in _VRS.items():
-        shown = element_to_json(dataset[tag]) if tag in dataset else {"vr": vr}
-        if shown["vr"] != vr or not shown.keys() <= {"vr", "Value"}:
-            return None
-        if tag == _TIMEZONE and "Value" not in shown and tag in dataset:
-            return None  # an empty one is in a result, and one that is absent is not
-        lines.append(encode_json(shown["Value"]) if "Value" in shown else b"")
-    packed = b"\n".join(lines).decode()
+    lines = [_line(tag, dataset[tag]) if tag in dataset else "" for tag in _TAGS]
+    told = [line for line in lines if line is not None]
+    return told if len(told) == len(lines) else None
+
+
+def _line(tag: Tag, element: Element) -> str | None:
+    """Return the values of an attribute that is there; None where a summary would not say the same."""
+    shown = element_to_json(element)
+    if shown["vr"] != _VRS[tag] or not shown.keys() <= {"vr", "Value"}:
+        return None
+    if "Value" not in shown:
+        return None if tag == _TIMEZONE else ""  # an empty one is in a result, and one that is absent is not
+    line = encode_json(shown["Value"]).decode()
     # A name such as "Doe==" has more than its JSON says, and searches look at it.
-    return packed if all(read == dataset.get(tag, read) for tag, read in _read(packed, _ONLY).items()) else None
+    return line if Element(_VRS[tag], _texts(line)) == element else None
 
 
 def summary_json(summary: StudySummary, retrieve_url: str) -> str:

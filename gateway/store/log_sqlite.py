@@ -299,9 +299,21 @@ class SqliteLog:
         order: SearchOrder = "study_date",
         matches: Callable[[StudySummary], bool] | None = None,
     ) -> tuple[list[StudySummary], int] | None:
+        kept = self._kept_summary(datastore_id, filters) if matches is None else None
+        if kept is not None:
+            offset, limit = page
+            return [kept][offset:][:limit], 1
         return await self.database.read(
             lambda connection: sqlite_qido.find_summaries(connection, datastore_id, filters, page, order, matches)
         )
+
+    def _kept_summary(self, datastore_id: str, filters: Sequence[Filter]) -> StudySummary | None:
+        """Return the one study that a search is for, if it is kept: who has edited it looks whether it shows."""
+        match filters:
+            case [Filter("study_instance_uid", "equal", (uid,))]:
+                now = self._studies.peek((datastore_id, uid))
+                return now.summary if now else None
+        return None
 
     async def find_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[FoundImageSet]:
         return await self.database.read(

@@ -18,7 +18,7 @@ from gateway.store.log import Candidate, Filter, SearchLevel, SearchOrder
 from gateway.store.parts import Part, unpack_manifest
 from gateway.store.sqlite_database import Connection
 from gateway.store.sqlite_tables import datastore_key
-from gateway.store.sqlite_versions import read_parts
+from gateway.store.sqlite_versions import SUMMARY, read_parts
 
 # The greatest character: what begins with a prefix sorts before the prefix followed by it.
 _LAST = "\U0010ffff"
@@ -92,9 +92,6 @@ def find(
     return visited if page is None else total
 
 
-_SUMMARY = "study.study_instance_uid, study.summary, study.modalities, study.series_count, study.instance_count"
-
-
 def find_summaries(
     connection: Connection,
     datastore_id: str,
@@ -106,7 +103,7 @@ def find_summaries(
     search = _search(datastore_key(connection, datastore_id), "study", filters)
     if matches is not None:
         return _matching(connection, _in_order(connection, search, order, None, 0), page, matches)
-    rows, total = _page(connection, search, _SUMMARY, page, order)
+    rows, total = _page(connection, search, SUMMARY, page, order)
     if any(row[1] is None for row in rows):
         return None
     return [StudySummary._make(row) for row in rows], total
@@ -118,7 +115,7 @@ def _matching(
     """Return the same, of all that the filters leave."""
     offset, limit = page
     found, total = list[StudySummary](), 0
-    for row in connection.execute(f"SELECT {_SUMMARY} {search.source} ORDER BY {search.whole_order}", search.values):
+    for row in connection.execute(f"SELECT {SUMMARY} {search.source} ORDER BY {search.whole_order}", search.values):
         if row[1] is None:
             return None
         summary = StudySummary._make(row)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.errors import Gone, NotFound, StorageFailed
+from gateway.metadata.study_summary import StudySummary
 from gateway.store.blobs import Address
 from gateway.store.contents import ChangeSummary, ImageSetVersion, Member, Provenance, StoredObject, StudyVersion
 from gateway.store.log import (
@@ -216,7 +217,21 @@ def study_now(connection: Connection, datastore_id: str, study_instance_uid: str
     current = current_study(connection, datastore_id, study_instance_uid, no_instances)
     if not current.version:
         return StudyNow(None, current)
-    return StudyNow(study_versions(connection, datastore_id, study_instance_uid, limit=1)[0], current)
+    version = study_versions(connection, datastore_id, study_instance_uid, limit=1)[0]
+    return StudyNow(version, current, _summary(connection, datastore_id, study_instance_uid))
+
+
+SUMMARY = "study.study_instance_uid, study.summary, study.modalities, study.series_count, study.instance_count"
+
+
+def _summary(connection: Connection, datastore_id: str, study_instance_uid: str) -> StudySummary | None:
+    """Return a study as a search finds it; None where a search does not see it, or has to make it of the head."""
+    row = connection.execute(
+        f"SELECT {SUMMARY} FROM study WHERE datastore = ? AND study_instance_uid = ?"
+        " AND image_set IS NOT NULL AND summary IS NOT NULL",
+        (datastore_key(connection, datastore_id), study_instance_uid),
+    ).fetchone()
+    return StudySummary._make(row) if row else None
 
 
 def _current_image_set(connection: Connection, row: tuple[Any, ...], choose: Choice, to_add: bool) -> CurrentImageSet:

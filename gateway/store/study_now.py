@@ -9,16 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import orjson
+
+from gateway.metadata.study_summary import StudySummary
 from gateway.store.contents import ImageSetVersion, StudyVersion
 from gateway.store.log import Append, CurrentImageSet, CurrentStudy, NewStudyVersion, NewVersion
 from gateway.store.parts import instance_count
 
 
 class StudyNow(NamedTuple):
-    """A study as it is now. version: its newest one, None where there is no such study. current: without parts."""
+    """A study as it is now. version: its newest one, None where there is no such study. current: without parts.
+
+    summary: as a search finds it; None where a search does not see it, or has to make it of the head.
+    """
 
     version: StudyVersion | None
     current: CurrentStudy
+    summary: StudySummary | None = None
 
 
 def after_append(
@@ -49,6 +56,17 @@ def after_append(
     return StudyNow(
         _study_version(append.datastore_id, study, now.version, image_sets),
         CurrentStudy(uid, study.version, image_sets),
+        _summary(study),
+    )
+
+
+def _summary(study: NewStudyVersion) -> StudySummary | None:
+    columns = study.columns
+    if columns is None or columns.summary is None:
+        return None
+    modalities = orjson.dumps(list(columns.modalities)).decode()
+    return StudySummary(
+        study.study_instance_uid, columns.summary, modalities, columns.series_count, columns.instance_count
     )
 
 

@@ -47,6 +47,44 @@ async def test_the_log_survives_reopening(tmp_path: Path) -> None:
     connection.close()
 
 
+def by_uid(uid: str) -> list[Filter]:
+    return [Filter("study_instance_uid", "equal", (uid,))]
+
+
+async def test_search_for_a_study_that_was_edited_waits_for_no_read(
+    log: SqliteLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who corrects a study and then looks for it by its UID finds what the row says, in pages too."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    first = append_of(new_version(A, 1))
+    (study,) = first.studies
+    columns = replace(study.columns or StudyColumns(A), summary="new", modalities={"CT": 2, "MR": 1}, series_count=3)
+    await log.append(first)
+    await log.study(DATASTORE, STUDY)
+    await log.append(replace(append_of(new_version(A, 2)), studies=(replace(study, expected=1, columns=columns),)))
+    read = await log.database.read(
+        lambda connection: sqlite_qido.find_summaries(connection, DATASTORE, by_uid(STUDY), (0, None))
+    )
+    monkeypatch.setattr(log.database, "read", None)
+
+    found = [await log.find_summaries(DATASTORE, by_uid(STUDY), page) for page in ((0, None), (0, 0), (1, 5))]
+
+    assert found == [read, ([], 1), ([], 1)]
+    assert read == ([(STUDY, "new", '["CT","MR"]', 3, 0)], 1)
+
+
+async def test_search_does_not_find_a_study_that_nobody_sees_any_more(log: SqliteLog) -> None:
+    """A study without a primary image set is kept, and no match."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    await log.append(append_of(new_version(A, 1)))
+    await log.study(DATASTORE, STUDY)
+    gone = replace(new_study(1, [(A, 2)]), columns=None)
+    await log.append(Append(DATASTORE, (gone,), (new_version(A, 2, is_primary=False),), START))
+
+    assert (await log.study(DATASTORE, STUDY)).version == 2
+    assert await log.find_summaries(DATASTORE, by_uid(STUDY), (0, None)) == ([], 0)
+
+
 async def test_study_that_was_read_is_known_after_an_append(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever edits a study again, or looks at what was edited, waits for no read."""
     await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
@@ -80,7 +118,7 @@ async def test_what_is_known_after_an_append_is_what_is_read(log: SqliteLog, sec
     study, current = await log.study(DATASTORE, STUDY), await log.current_study(DATASTORE, STUDY)
 
     read = await log.database.read(lambda connection: sqlite_versions.study_now(connection, DATASTORE, STUDY))
-    assert (study, current) == read
+    assert (study, current) == (read.version, read.current)
     assert [one.properties.sequence for one in current.image_sets] == [2, 3][: len(second)]
 
 
