@@ -14,8 +14,8 @@ study_rows         what a study's row says: members, and what searches go by
 parts              how the instances of an image set are cut, packed and joined
 
 log                VersionLog: what VersionedStore keeps versions in (seam B)
-log_sqlite         ... one SQLite file, one process; its SQL is in sqlite_append, sqlite_versions, sqlite_qido,
-                   sqlite_search, sqlite_tables and schema/
+log_sqlite         ... one SQLite file, one process; its SQL is in sqlite_append, sqlite_versions, sqlite_qido and
+                   qido_statements, sqlite_search, sqlite_tables and schema/
 study_now          a study as it is now, and what an append makes of it; kept: what was read and stays until
                    somebody writes
 sqlite_database    the file's connections, group commit, errors, and the steps of its schema

@@ -372,13 +372,15 @@ class VersionLog(Protocol):
         visit: Callable[[Candidate], bool],
         page: tuple[int, int | None] | None = None,
         order: SearchOrder = "study_date",
+        anew: Callable[[], object] = tuple,
     ) -> int:
         """Call `visit` for what passes all filters until it returns False, in one consistent read.
 
         Order: newest StudyDate first, then the study that came last; or the study that was changed last first. In it,
         series as they came, or the one that was changed last first. page: visit only limit candidates
         from offset on, and return how many studies, series or instances there are in all; without one, how many were
-        visited. `visit` runs on another thread.
+        visited. `visit` runs on another thread. A search that takes long may be begun a second time, in a later state:
+        `anew` is called before, and what was visited is to be forgotten.
         """
 
     async def find_summaries(

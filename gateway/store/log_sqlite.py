@@ -4,7 +4,8 @@ Studies as they are now are kept once they were read (kept.py), and after an app
 every edit and every retrieve begins with one.
 
 The SQL is in files by subject: sqlite_append writes versions and sqlite_versions reads them, sqlite_qido has QIDO-RS,
-sqlite_search SearchImageSets, sqlite_tables data stores and jobs. sqlite_database has the connections.
+as qido_statements says it, sqlite_search SearchImageSets, sqlite_tables data stores and jobs. sqlite_database has the
+connections.
 """
 
 from __future__ import annotations
@@ -121,6 +122,7 @@ class SqliteLog:
         self._studies_of: Kept[tuple[str, str], str] = Kept(KEPT_STUDIES_OF)
         self._parts_of: Kept[_InstancesOf, Mapping[int, Part]] = Kept(KEPT_PART_BYTES, _bytes_of)
         self._datastores: Kept[None, list[Datastore]] = Kept(1)
+        self._totals = sqlite_qido.Totals()
 
     async def append(self, append: Append) -> None:
         before = self._lately(append.datastore_id, [study.study_instance_uid for study in append.studies])
@@ -286,9 +288,13 @@ class SqliteLog:
         visit: Callable[[Candidate], bool],
         page: tuple[int, int | None] | None = None,
         order: SearchOrder = "study_date",
+        anew: Callable[[], object] = tuple,
     ) -> int:
-        return await self.database.read(
-            lambda connection: sqlite_qido.find(connection, datastore_id, level, filters, visit, page, order)
+        return await self.database.search(
+            lambda connection: sqlite_qido.find(
+                connection, datastore_id, level, filters, visit, page, order, self._totals
+            ),
+            anew,
         )
 
     async def find_summaries(
@@ -303,8 +309,10 @@ class SqliteLog:
         if kept is not None:
             offset, limit = page
             return [kept][offset:][:limit], 1
-        return await self.database.read(
-            lambda connection: sqlite_qido.find_summaries(connection, datastore_id, filters, page, order, matches)
+        return await self.database.search(
+            lambda connection: sqlite_qido.find_summaries(
+                connection, datastore_id, filters, page, order, matches, self._totals
+            )
         )
 
     def _kept_summary(self, datastore_id: str, filters: Sequence[Filter]) -> StudySummary | None:
@@ -316,7 +324,7 @@ class SqliteLog:
         return None
 
     async def find_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[FoundImageSet]:
-        return await self.database.read(
+        return await self.database.search(
             lambda connection: sqlite_search.find_image_sets(connection, datastore_id, search)
         )
 

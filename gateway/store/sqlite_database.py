@@ -1,4 +1,4 @@
-"""One SQLite file: one connection that writes and checkpoints, two that read, and the errors of all three.
+"""One SQLite file: one connection that writes and checkpoints, three that read, and the errors of all of them.
 
 SQLite before 3.51.3 can corrupt a write-ahead log that two connections write or checkpoint at the same time
 (sqlite.org/wal.html#walresetbug), and distributions carry older ones. So one connection does both, the readers do
@@ -6,13 +6,16 @@ neither, and a lock on the data folder keeps other processes away.
 
 Writers that arrive together commit together: one transaction, a savepoint for each, one fsync. Nobody is answered
 before the commit.
+
+Two of the three are for what is soon read. A search that takes long is begun anew on the third: others wait for its
+beginning and no longer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -34,6 +37,12 @@ Connection = sqlite3.Connection
 Result = TypeVar("Result")
 
 READERS = 2
+
+# How many seconds a search has before it is begun anew on a connection of its own. Longer than any of which there are
+# many, short enough to wait for.
+SOON = 0.05
+# How often SQLite asks whether they are over: in steps of its machine, some 20 ns each.
+_STEPS = 10_000
 
 # How many writers share a commit: more would make the first wait for the last.
 COMMIT_TOGETHER = 64
@@ -85,10 +94,14 @@ def sqlite_errors() -> Iterator[None]:
 
 
 class SqliteThread:
-    """A connection on a thread of its own, which runs whole functions: one hop for each, whatever it does there."""
+    """A connection on a thread of its own, which runs whole functions: one hop for each, whatever it does there.
+
+    busy: how many it has been given and not done.
+    """
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
+        self.busy = 0
 
     @classmethod
     async def open(cls, path: Path, pragmas: Sequence[str], *, read_only: bool = False) -> SqliteThread:
@@ -110,10 +123,14 @@ class SqliteThread:
 
     async def run(self, work: Callable[[Connection], Result]) -> Result:
         """Return what `work` returns. Raises its errors, SQLite's translated."""
-        with sqlite_errors():
-            # aiosqlite's public methods take a hop for each statement; these two private names take one for all.
-            result: Result = await self._connection._execute(work, self._connection._conn)  # type: ignore[no-untyped-call]
-            return result
+        self.busy += 1
+        try:
+            with sqlite_errors():
+                # aiosqlite's public methods take a hop for each statement; these two private names take one for all.
+                result: Result = await self._connection._execute(work, self._connection._conn)  # type: ignore[no-untyped-call]
+                return result
+        finally:
+            self.busy -= 1
 
     async def close(self) -> None:
         with sqlite_errors():
@@ -134,14 +151,23 @@ class _Waiting(Generic[Result]):
     before: Callable[[], object]
 
 
-class Database:
-    """The file, opened. `open_database` makes one. settled: whether `settle` was run, which the first write needs."""
+class _TakesLong(Exception):
+    """A search that is not done within SOON."""
 
-    def __init__(self, writer: SqliteThread, readers: Sequence[SqliteThread], *, settled: bool = True) -> None:
+
+class Database:
+    """The file, opened. `open_database` makes one. settled: whether `settle` was run, which the first write needs.
+
+    searcher: reads as the readers do, for searches that take long.
+    """
+
+    def __init__(
+        self, writer: SqliteThread, readers: Sequence[SqliteThread], searcher: SqliteThread, *, settled: bool = True
+    ) -> None:
         self._writer = writer
         self._settled = settled
         self._readers = readers
-        self._turns = itertools.cycle(readers)
+        self._searcher = searcher
         self._waiting: deque[_Waiting[Any]] = deque()
         self._committing: asyncio.Task[None] | None = None
         self._since_checkpoint = 0
@@ -150,15 +176,20 @@ class Database:
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """Return what `work` returns from one consistent state of the database, at least the last committed one."""
+        return await self._idlest.run(lambda connection: _consistently(connection, work))
 
-        def consistently(connection: Connection) -> Result:
-            connection.execute("BEGIN")
-            try:
-                return work(connection)
-            finally:
-                connection.execute("ROLLBACK")
+    async def search(self, work: Callable[[Connection], Result], anew: Callable[[], object] = tuple) -> Result:
+        """Return the same of what may take long. `anew` is called before `work` is begun a second time."""
+        try:
+            return await self._idlest.run(lambda connection: _soon(connection, work))
+        except _TakesLong:
+            anew()
+            return await self._searcher.run(lambda connection: _consistently(connection, work))
 
-        return await next(self._turns).run(consistently)
+    @property
+    def _idlest(self) -> SqliteThread:
+        """The reader that is done soonest; of two, always the same one, which has in memory what is read often."""
+        return min(self._readers, key=lambda reader: reader.busy)
 
     async def write(
         self,
@@ -183,7 +214,7 @@ class Database:
         """Close the readers first, so that the last checkpoint is the writer's."""
         if self._committing is not None:
             await self._committing
-        for reader in self._readers:
+        for reader in (*self._readers, self._searcher):
             await reader.close()
         await self._writer.close()
 
@@ -238,6 +269,28 @@ class Database:
                 )
             except GatewayError:
                 return
+
+
+def _consistently(connection: Connection, work: Callable[[Connection], Result]) -> Result:
+    connection.execute("BEGIN")
+    try:
+        return work(connection)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _soon(connection: Connection, work: Callable[[Connection], Result]) -> Result:
+    """Return what `work` returns. Raises _TakesLong."""
+    until = time.monotonic() + SOON
+    connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+    try:
+        return _consistently(connection, work)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            raise _TakesLong from error
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 def _is_disk_error(error: BaseException | None) -> bool:
@@ -321,13 +374,13 @@ async def open_database(path: Path) -> Database:
             await writer.run(settle)
         except StorageFull:
             settled = False
-        for _ in range(READERS):
+        for _ in range(READERS + 1):
             readers.append(await SqliteThread.open(path, (*_EVERY_CONNECTION, *_READER)))
     except GatewayError:
         for thread in (*readers, writer):
             await thread.close()
         raise
-    return Database(writer, readers, settled=settled)
+    return Database(writer, readers[:READERS], readers[READERS], settled=settled)
 
 
 def settle(connection: Connection) -> None:

@@ -54,10 +54,10 @@ from gateway.store.versioned_search import (
     MOST_NUMBERED,
     NUMBERS,
     Collector,
+    SummaryMatches,
     dicom_tags,
     in_summaries,
     plan,
-    summary_matches,
 )
 
 # Bytes of metadata documents kept, each as it is sent: of a series of 500 instances some 300 KB.
@@ -211,7 +211,7 @@ class VersionedStore:
         how = plan(query)
         order: SearchOrder = "updated" if query.order == "updated" else "study_date"
         if query.summaries and in_summaries(query):
-            page, matches = (query.offset, query.limit), None if how.complete else summary_matches(query)
+            page, matches = (query.offset, query.limit), None if how.complete else SummaryMatches(query.conditions)
             if found_summaries := await self._log.find_summaries(datastore_id, how.filters, page, order, matches):
                 summaries, total = found_summaries
                 return Page((), max(0, total - query.offset - len(summaries)), tuple(summaries))
@@ -226,6 +226,7 @@ class VersionedStore:
             collector.visit,
             page if how.complete else None,
             order,
+            collector.begin_anew,
         )
         return collector.page(found if how.complete else collector.found)
 
@@ -235,7 +236,7 @@ class VersionedStore:
         everything = Collector(query, how.complete, 0, MOST_NUMBERED + 1)
         if how.complete and await self._log.find(datastore_id, level, how.filters, _go_on, (0, 0)) > MOST_NUMBERED:
             return None
-        await self._log.find(datastore_id, level, how.filters, everything.visit)
+        await self._log.find(datastore_id, level, how.filters, everything.visit, anew=everything.begin_anew)
         return None if everything.found > MOST_NUMBERED else everything.numbered_page()
 
     async def search_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[ImageSetSummary]:

@@ -7,7 +7,7 @@ that the query says, nothing is read but the page.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -126,10 +126,18 @@ def in_summaries(query: Query) -> bool:
     return all(len(one.path) == 1 and one.path[0] in SUMMARISED for one in query.conditions)
 
 
-def summary_matches(query: Query) -> Callable[[StudySummary], bool]:
-    """Return what says whether a study matches. For `in_summaries` only."""
-    asked = frozenset(one.path[0] for one in query.conditions)
-    return lambda summary: matches_all(summary_dataset(summary, asked), query.conditions)
+@dataclass(frozen=True)
+class SummaryMatches:
+    """Says whether a study meets conditions, which `in_summaries` are. Equal to another that says the same."""
+
+    conditions: tuple[Condition, ...]
+
+    def __call__(self, summary: StudySummary) -> bool:
+        return matches_all(summary_dataset(summary, self._asked), self.conditions)
+
+    @cached_property
+    def _asked(self) -> frozenset[Tag]:
+        return frozenset(condition.path[0] for condition in self.conditions)
 
 
 # -- of all levels, by their metadata
@@ -148,6 +156,11 @@ class Collector:
     limit: int | None
     matches: list[Match] = field(default_factory=list)
     found: int = 0
+
+    def begin_anew(self) -> None:
+        """Forget what was visited."""
+        self.matches.clear()
+        self.found = 0
 
     def visit(self, candidate: Candidate) -> bool:
         """Keep what matches of a study or series, and say whether to go on."""

@@ -12,9 +12,10 @@ from typing import Literal
 
 import pytest
 
+from gateway.dicom.matching import name_words, plain
 from gateway.store import sqlite_qido, sqlite_versions
 from gateway.store.contents import Datastore
-from gateway.store.log import Append, Filter, NewVersion, SearchLevel, SearchOrder, StudyColumns
+from gateway.store.log import Append, Filter, ImageSetColumns, NewVersion, SearchLevel, SearchOrder, StudyColumns
 from gateway.store.log_sqlite import SqliteLog, open_log
 from gateway.store.sqlite_database import Connection
 from tests.store.log_suite import DATASTORE, START, STUDY, A, B, LogTests, append_of, new_study, new_version
@@ -281,6 +282,134 @@ async def test_what_changed_last_is_found_alike_on_both_ways(
 
     assert walked == await found(False)
     assert walked == [uid for uid in ["1.1", "1.3", "1.2"] if attribute != "StudyInstanceUID" or uid != "1.1"]
+
+
+# What is counted in other ways than one row after the other, alone and together with something else: how many studies,
+# series and instances. Studies have no modality of a series.
+TOTALS: dict[str, tuple[list[Filter], list[int]]] = {
+    "a letter of a name": ([Filter("patient_name", "like", ("*o*",))], [3, 5, 60]),
+    "any letter and two more": ([Filter("patient_name", "like", ("?oe*",))], [3, 5, 60]),
+    "no name": ([Filter("patient_name", "like", ("*q*",))], [0, 0, 0]),
+    "how a name begins": ([Filter("patient_name", "like", ("doe*",))], [2, 4, 50]),
+    "a whole name": ([Filter("patient_name", "like", ("roe^o",))], [1, 1, 10]),
+    "any letter and the rest of a name": ([Filter("patient_name", "like", ("?oe^o",))], [1, 1, 10]),
+    "part of a name": ([Filter("patient_name", "like", ("*oe^j*",))], [2, 4, 50]),
+    "physician": ([Filter("referring_physician_name", "like", ("*w*",))], [3, 5, 60]),
+    "a digit of an ID": ([Filter("patient_id", "like", ("*1*",))], [2, 3, 30]),
+    "how a description begins": ([Filter("study_description", "like", ("a *",))], [3, 5, 60]),
+    "modality of series": ([Filter("modality", "equal", ("CT",))], [4, 40]),
+    "modality of series, name": (
+        [Filter("modality", "equal", ("CT",)), Filter("patient_name", "like", ("*j*",))],
+        [3, 30],
+    ),
+    "modality of series, day": (
+        [Filter("modality", "equal", ("CT",)), Filter("study_date", "equal", ("20040118",))],
+        [1, 10],
+    ),
+    "modalities": ([Filter("modalities", "equal", ("MR",))], [1, 2, 30]),
+    "name, days": (
+        [Filter("patient_name", "like", ("*o*",)), Filter("study_date", "between", ("20040119", ""))],
+        [2, 4, 50],
+    ),
+    "name, ID": ([Filter("patient_name", "like", ("*o*",)), Filter("patient_id", "like", ("*2*",))], [1, 2, 30]),
+}
+
+
+async def append_counted(log: SqliteLog) -> None:
+    """1.1 has a name of two component groups, a series of CT and one of MR; 1.2 two of CT; 1.3 one; 1.4 is deleted."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    for study, date, patient, names, series in (
+        ("1.1", "20040119", "P2", ("doe^jo", "jo^doe"), {"CT": (10,), "MR": (20,)}),
+        ("1.2", "20040120", "P1", ("doe^ja",), {"CT": (10, 10)}),
+        ("1.3", "20040118", "P1", ("roe^o^",), {"CT": (10,)}),
+        ("1.4", "20040118", "P1", ("poe^o",), {"CT": (10,)}),
+    ):
+        versions = [
+            new_version(
+                f"{study}{modality}{number}".ljust(32, "0"),
+                1,
+                count,
+                study,
+                columns=ImageSetColumns(modality, patient, "A1", "S1", f"{date}072730.000000"),
+            )
+            for modality, counts in series.items()
+            for number, count in enumerate(counts)
+        ]
+        columns = StudyColumns(
+            versions[0].image_set_id,
+            study_date=date,
+            patient_id=patient,
+            study_description="a dome",
+            patient_name=names,
+            referring_physician_name=("dr^who",),
+            names="\n".join((*names, "dr^who")),
+            modalities={modality: len(counts) for modality, counts in series.items()},
+            series_count=len(versions),
+            instance_count=sum(map(sum, series.values())),
+        )
+        members = [(one.image_set_id, 1) for one in versions]
+        await log.append(
+            Append(DATASTORE, (replace(new_study(0, members, study), columns=columns),), tuple(versions), START)
+        )
+    deleted = new_version(versions[0].image_set_id, 2, study="1.4", state="DELETED")
+    gone = replace(new_study(1, [(deleted.image_set_id, 2)], "1.4"), columns=None)
+    await log.append(Append(DATASTORE, (gone,), (deleted,), START))
+
+
+@pytest.mark.parametrize("sooner", [False, True], ids=["sorted", "walked"])
+@pytest.mark.parametrize("name", TOTALS)
+async def test_total_is_of_all_that_is_found(
+    log: SqliteLog, monkeypatch: pytest.MonkeyPatch, name: str, sooner: bool
+) -> None:
+    """However it is counted, and however the page is read; and it is kept."""
+    filters, expected = TOTALS[name]
+    await append_counted(log)
+    monkeypatch.setattr(sqlite_qido, "_FEW", 0)
+    monkeypatch.setattr(sqlite_qido, "_sooner", lambda *_: sooner)
+    levels: tuple[SearchLevel, ...] = ("study", "series", "instance")
+
+    for _ in range(2):
+        found = [await log.find(DATASTORE, one, filters, lambda _: True, (0, 1)) for one in levels[-len(expected) :]]
+        assert found == expected
+
+    read = [await log.find(DATASTORE, one, filters, lambda _: True) for one in levels[-len(expected) : 2]]
+    assert read == expected[:-1]
+
+
+async def test_total_is_counted_again_after_a_commit_only(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second of two searches counts nothing; one after an append does, and finds what was appended."""
+    await append_counted(log)
+    counted: list[int] = []
+    count = sqlite_qido._counted
+    monkeypatch.setattr(sqlite_qido, "_FEW", 0)
+    monkeypatch.setattr(sqlite_qido, "_counted", lambda *given: counted.append(count(*given)) or counted[-1])
+    filters = [Filter("patient_name", "like", ("*o*",))]
+
+    found = [await log.find(DATASTORE, "study", filters, lambda _: True, (0, 1)) for _ in range(2)]
+    columns = StudyColumns(A, study_date="20040121", patient_name=("woe",), names="woe", series_count=1)
+    study = replace(new_study(0, [(A, 1)]), columns=columns)
+    await log.append(Append(DATASTORE, (study,), (new_version(A, 1),), START))
+    found.append(await log.find(DATASTORE, "study", filters, lambda _: True, (0, 1)))
+
+    assert found == [3, 3, 4]
+    assert counted == [3, 4]
+
+
+async def test_words_of_two_letters_begin_after_whatever_parts_words(log: SqliteLog) -> None:
+    """SQLite finds them wherever a name is split into words; and not in the middle of one."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    parting = [one for one in map(chr, range(0x10000)) if name_words(f"x{one}ba") == ["x", "ba"]]
+    names = [f"x{one}ba" for one in parting] + ["ba", "xba"]
+    for number, name in enumerate(names, 1):
+        one = new_version(f"{number:032}", 1, study=f"1.{number}")
+        columns = StudyColumns(one.image_set_id, names="\n".join(dict.fromkeys((name, plain(name)))))
+        study = replace(new_study(0, [(one.image_set_id, 1)], f"1.{number}"), columns=columns)
+        await log.append(Append(DATASTORE, (study,), (one,), START))
+
+    found = await log.find(DATASTORE, "study", [Filter("patient_name", "words", ("ba",))], lambda _: True)
+
+    assert len(parting) > 20
+    assert found == len(names) - 1
 
 
 COUNTED = "SELECT modality, study_date, studies, series, instances FROM study_count WHERE studies > 0 ORDER BY 1, 2"

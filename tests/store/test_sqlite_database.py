@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import GatewayError, StorageFailed, StorageFull
+from gateway.store import sqlite_database
 from gateway.store.sqlite_database import Connection, Database, SqliteThread, migrate, open_database, schemas
 
 
@@ -45,14 +46,57 @@ SETTINGS = {
 
 @pytest.mark.parametrize("pragma", SETTINGS)
 async def test_every_connection_has_the_settings(database: Database, pragma: str) -> None:
-    """Durable, checked, without mmap: on the writer and on each reader."""
+    """Durable, checked, without mmap: on the writer, on each reader and where long searches run."""
 
     def setting(connection: Connection) -> object:
         return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
 
-    found = [await thread.run(setting) for thread in (database._writer, *database._readers)]
+    found = [await thread.run(setting) for thread in (database._writer, *database._readers, database._searcher)]
 
-    assert found == [SETTINGS[pragma]] * 3
+    assert found == [SETTINGS[pragma]] * 4
+
+
+MANY_STEPS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT MAX(i) FROM n"
+
+
+async def test_search_that_takes_long_is_begun_anew_where_nobody_waits(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a connection of its own, after `anew`; one that is soon done runs once, on a reader."""
+    monkeypatch.setattr(sqlite_database, "SOON", 0)
+    seen: list[object] = []
+
+    def work(connection: Connection) -> int:
+        seen.append(connection)
+        found: int = connection.execute(MANY_STEPS).fetchone()[0]
+        return found
+
+    assert await database.search(work, lambda: seen.append("anew")) == 100_000
+    assert await database.search(lambda connection: connection.execute("SELECT 7").fetchone()[0]) == 7
+    assert await database.read(work) == 100_000
+
+    readers = [reader._connection._conn for reader in database._readers]
+    assert seen == [readers[0], "anew", database._searcher._connection._conn, readers[0]]
+
+
+async def test_reader_that_is_busy_is_not_waited_for(database: Database) -> None:
+    """While one reads, the next is given to the other; where both are idle, it is always the same."""
+    done, ran = threading.Event(), list[Connection]()
+
+    def wait(connection: Connection) -> bool:
+        ran.append(connection)
+        return done.wait(30)
+
+    waiting = asyncio.create_task(database.read(wait))
+    await asyncio.sleep(0)
+    await database.read(ran.append)
+    done.set()
+
+    assert await waiting
+    await database.read(ran.append)
+    first, second = (reader._connection._conn for reader in database._readers)
+    assert sorted(map(id, ran[:2])) == sorted(map(id, (first, second)))
+    assert ran[2] is first
 
 
 async def test_readers_cannot_write(database: Database) -> None:
