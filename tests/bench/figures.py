@@ -64,6 +64,11 @@ QIDO_KINDS = (
     "by part of a name",
     "by date range and modality",
     "page of 100",
+    # A larger archive has more studies of a name or a week, so that the three above find more the larger it is. These
+    # ask for more letters and fewer days there.
+    "by name prefix, as many found",
+    "by part of a name, as many found",
+    "by date range and modality, as many found",
 )
 QIDO_SIZES = (10**4, 10**5, 10**6)
 

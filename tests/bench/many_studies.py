@@ -27,7 +27,7 @@ from tests.bench.instances import Study, part10
 
 _SYLLABLES = [consonant + vowel for consonant in "bdfgklmnrs" for vowel in "aeio"]
 _MODALITIES = ("CT", "MR", "US", "CR", "DX", "MG", "NM", "PT", "XA", "OT")
-_FIRST_DAY = date(2016, 1, 1)
+FIRST_DAY = date(2016, 1, 1)
 _DAYS = 3650
 _IN_A_TRANSACTION = 500
 
@@ -51,7 +51,7 @@ def person(number: int) -> Person:
         uid=f"{Study(number, 1).uid}",
         patient_id=f"BENCH{number // 2:011}",
         name=f"{''.join(letters[:3]).capitalize()}^{''.join(letters[3:]).capitalize()} ",
-        study_date=f"{_FIRST_DAY + timedelta(days=spread % _DAYS):%Y%m%d}",
+        study_date=f"{FIRST_DAY + timedelta(days=spread % _DAYS):%Y%m%d}",
         modality=_MODALITIES[spread // 7 % 10],
     )
 

@@ -5,20 +5,42 @@ from __future__ import annotations
 import random
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
 from tests.bench.client import Client
 from tests.bench.figures import QIDO_KINDS
 from tests.bench.instances import STORE_HEADERS, store_body
-from tests.bench.many_studies import fill, person, small_instance
+from tests.bench.many_studies import FIRST_DAY, fill, person, small_instance
 from tests.bench.products import Product
 from tests.bench.work import Measured, Stopwatch, name_patch, quantile
 
 
-def _query(kind: str, number: int) -> str:
-    """Return the query of a kind that finds the study of a number."""
-    said = person(number)
+@dataclass(frozen=True, slots=True)
+class AsMany:
+    """What finds as many among a number of studies: letters of a name, from its first and from its third, and days.
+
+    Of the studies of `many_studies`, one to three share so many letters; 27 to 40 are of a modality in so many days.
+    """
+
+    letters: int
+    inner_letters: int
+    days: int
+
+
+# By the least number of studies that each is for.
+_AS_MANY = {0: AsMany(5, 6, 100), 10**5: AsMany(6, 7, 10), 10**6: AsMany(8, 8, 1)}
+
+
+def as_many(studies: int) -> AsMany:
+    """Return how to ask for as many among `studies` as among any other number of them, from 10,000 on."""
+    return _AS_MANY[max(least for least in _AS_MANY if least <= studies)]
+
+
+def query_of(kind: str, number: int, studies: int) -> str:
+    """Return the query of a kind that finds the study of a number, among so many."""
+    said, asked = person(number), as_many(studies)
     if kind == "by UID":
         return f"StudyInstanceUID={said.uid}"
     if kind == "by PatientID":
@@ -32,7 +54,21 @@ def _query(kind: str, number: int) -> str:
         return (
             f"StudyDate={said.study_date}-{day + timedelta(days=7):%Y%m%d}&ModalitiesInStudy={said.modality}&limit=100"
         )
+    if kind == "by name prefix, as many found":
+        return f"PatientName={said.name[: asked.letters]}*&limit=100"
+    if kind == "by part of a name, as many found":
+        return f"PatientName=*{said.name[2 : 2 + asked.inner_letters]}*&limit=100"
+    if kind == "by date range and modality, as many found":
+        first, last = days_around(said.study_date, asked.days)
+        return f"StudyDate={first:%Y%m%d}-{last:%Y%m%d}&ModalitiesInStudy={said.modality}&limit=100"
     return "limit=100"
+
+
+def days_around(study_date: str, days: int) -> tuple[date, date]:
+    """Return the first and the last of so many days with a study's among them, as the days since FIRST_DAY fall."""
+    day = date.fromisoformat(study_date)
+    first = day - timedelta(days=(day - FIRST_DAY).days % days)
+    return first, first + timedelta(days=days - 1)
 
 
 async def search(product: Product, studies: int, count: int, seed: int) -> Measured:
@@ -40,7 +76,7 @@ async def search(product: Product, studies: int, count: int, seed: int) -> Measu
     found, draw = Measured(), random.Random(seed)
     async with Client(product.url) as client:
         for kind in QIDO_KINDS:
-            queries = [_query(kind, draw.randint(1, studies)) for _ in range(count)]
+            queries = [query_of(kind, draw.randint(1, studies), studies) for _ in range(count)]
             times = [await _timed(client, product, query) for query in queries]
             found[f"QIDO {kind}, {studies} studies, median"] = statistics.median(times)
             found[f"QIDO {kind}, {studies} studies, p95"] = quantile(times, 0.95)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -14,7 +15,7 @@ from tests.bench.figures import FIGURES, LIMITS
 from tests.bench.many_studies import person, small_instance
 from tests.bench.page import DOCS, with_results, write_docs
 from tests.bench.report import Results, bars_svg, growth_svg, lines, missed, number, table
-from tests.bench.searches import fill_gateway
+from tests.bench.searches import as_many, days_around, fill_gateway, query_of
 from tests.bench.work import QUICK
 from tests.conftest import serving
 
@@ -57,6 +58,45 @@ async def test_studies_appended_in_bulk_are_found_as_those_that_were_stored(tmp_
     assert found["00080061"]["Value"] == [said.modality]
     assert found["00100020"]["Value"] == ["BENCH00000000008"]
     assert said.uid in {match["0020000D"]["Value"][0] for match in named}
+
+
+@pytest.mark.parametrize("studies", [10**4, 10**5], ids=str)
+def test_as_many_are_found_among_more_studies(studies: int) -> None:
+    """Of a name one to three, of a modality some 27: also where there are ten times as many studies."""
+    people = [person(number) for number in range(1, studies + 1)]
+    asked = as_many(studies)
+    starts = Counter(said.name[: asked.letters] for said in people)
+    inner = Counter(said.name[2 : 2 + asked.inner_letters] for said in people)
+    days = Counter((days_around(said.study_date, asked.days), said.modality) for said in people)
+
+    found = [sum(count * count for count in one.values()) / studies for one in (starts, inner, days)]
+
+    assert [1 < found[0] < 3, 1 < found[1] < 3, 24 < found[2] < 31] == [True] * 3, found
+
+
+@pytest.mark.parametrize(
+    ("studies", "expected"),
+    [
+        (10**4, ("Raler", "lera^B", ("20190415", "20190723"))),
+        (10**5, ("Ralera", "lera^Ba", ("20190624", "20190703"))),
+        (10**6, ("Ralera^B", "lera^Bak", ("20190626", "20190626"))),
+    ],
+    ids=str,
+)
+def test_more_letters_and_fewer_days_are_asked_for_among_more_studies(
+    studies: int, expected: tuple[str, str, tuple[str, str]]
+) -> None:
+    """Ralera^Bake, of 2019-06-26: one study, asked for among ten and a hundred times as many."""
+    prefix, part, (first, last) = expected
+    kinds = ("by name prefix", "by part of a name", "by date range and modality")
+
+    queries = [query_of(f"{kind}, as many found", 1000, studies) for kind in kinds]
+
+    assert queries == [
+        f"PatientName={prefix}*&limit=100",
+        f"PatientName=*{part}*&limit=100",
+        f"StudyDate={first}-{last}&ModalitiesInStudy=CR&limit=100",
+    ]
 
 
 def test_instances_over_http_say_what_those_appended_in_bulk_say() -> None:
