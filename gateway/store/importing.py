@@ -15,7 +15,7 @@ from gateway.dicom.levels import shared_attributes
 from gateway.errors import GatewayError
 from gateway.metadata.fingerprint import head_digest, instance_text, joined_fingerprint, text_digest
 from gateway.metadata.image_set import Head, InstanceMetadata
-from gateway.metadata.mapping import to_head, to_instance_metadata
+from gateway.metadata.mapping import InstanceMapper, to_head
 from gateway.metadata.organise import Coerced, GroupingKeys, Identity, coerce, grouping_keys, place
 from gateway.store.blobs import Address
 from gateway.store.contents import ChangeSummary, ReceivedInstance, StoredInstance, StoredObject
@@ -31,8 +31,10 @@ COERCED = 0xB000
 IRREGULAR_UID = 45570
 NOT_PRIMARY = 0xB020
 
-# Of so many series it is kept what their instances share, some 10 KB each.
+# Of so many series it is kept what their instances share, some 10 KB each, and what the last one said itself, some 100
+# KB, if its JSON is no longer than this many bytes.
 SERIES_KEPT = 64
+INSTANCE_KEPT = 32 * 1024
 
 # PS3.5 section 9.1: at most 64 characters, components without leading zeros.
 _REGULAR_UID = re.compile(r"(?=.{1,64}$)(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
@@ -54,12 +56,16 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What an instance says of Patient, Study and Series. Most instances of a series say the same and share this."""
+    """What an instance says of Patient, Study and Series. Most instances of a series say the same and share this.
+
+    mapper: of what each of them says itself.
+    """
 
     attributes: Dataset
     head: Head
     keys: GroupingKeys
     digest: bytes
+    mapper: InstanceMapper
 
 
 class SharedLately:
@@ -73,7 +79,7 @@ class SharedLately:
         shared = self._shared.get(series_instance_uid)
         if shared is None or shared.attributes != attributes:
             head = to_head(attributes)
-            shared = Shared(attributes, head, grouping_keys(head), head_digest(head))
+            shared = Shared(attributes, head, grouping_keys(head), head_digest(head), InstanceMapper())
             if len(self._shared) >= SERIES_KEPT:
                 self._shared.clear()
             self._shared[series_instance_uid] = shared
@@ -177,8 +183,10 @@ class Placing:
             assert target.current is not None
             target.draft = Draft.of(target.current)
         uid, received = arrival.identity.sop_instance_uid, arrival.received
-        metadata = to_instance_metadata(received.dataset)
+        metadata = shared.mapper.instance_metadata(received.dataset)
         text = instance_text(uid, metadata)
+        if len(text) > INSTANCE_KEPT:
+            shared.mapper.forget()
         digest = text_digest(text)
         fingerprint = joined_fingerprint(shared.digest, digest)
         coerced = self._coerced(target, received.dataset, shared, metadata)

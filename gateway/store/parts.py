@@ -32,6 +32,8 @@ BYTES_IN_PART = 256 * 1024
 PLAIN_MANIFEST = 256
 
 PARTS_KEPT = 8  # taken apart, less than 1 MB each: larger ones are not kept
+PARTS_PACKED_LATELY = 32  # with room in them, their texts only: the next store to the series takes them apart
+_PARTS_PACKED_LATELY: dict[Part, tuple[PlacedInstance, ...]] = {}
 HEADS_KEPT = 1024  # decoded, some 5 KB each
 HEADS_PACKED_LATELY = 256  # that nobody has asked for since: who edits does at once
 _PACKED_LATELY: dict[bytes, Head] = {}
@@ -43,7 +45,7 @@ class PlacedInstance:
     One that comes out of a part is decoded when its metadata is first looked at: most only lie beside the one that is.
     """
 
-    __slots__ = ("_digest", "_metadata", "_packed_class", "_text", "object_number", "sop_instance_uid")
+    __slots__ = ("_digest", "_metadata", "_packed_class", "_text", "_timezone", "object_number", "sop_instance_uid")
 
     def __init__(
         self,
@@ -60,12 +62,21 @@ class PlacedInstance:
         self._text = text
         self._digest = digest
         self._packed_class: str | None = None
+        self._timezone: str | None = None
 
     @classmethod
     def packed(cls, sop_instance_uid: str, object_number: int, text: bytes, packed_class: str | None) -> PlacedInstance:
         """Return an instance of a part, given its text in it; packed_class: the class that all in the part have."""
         placed = cls(sop_instance_uid, object_number, {"DICOM": {}, "DICOMVRs": {}})
         placed._metadata, placed._text, placed._packed_class = None, text, packed_class
+        return placed
+
+    def as_packed(self, text: bytes) -> PlacedInstance:
+        """Return the instance as it comes out of a part that it was packed into, given its text."""
+        if self._metadata is None:
+            return self
+        placed = PlacedInstance.packed(self.sop_instance_uid, self.object_number, text, self.class_to_pack)
+        placed._digest, placed._timezone = self._digest, self._timezone
         return placed
 
     @property
@@ -84,6 +95,16 @@ class PlacedInstance:
     def digest(self) -> bytes:
         """The digest of its text (metadata/fingerprint.py)."""
         return self._digest or text_digest(self.text)
+
+    @property
+    def timezone(self) -> str:
+        """Its TimezoneOffsetFromUTC, "" for none. Of a part's first instance every store to it asks again."""
+        if self._timezone is None:
+            value = None
+            if b'"TimezoneOffsetFromUTC"' in self.text:
+                value = self.metadata["DICOM"].get("TimezoneOffsetFromUTC")
+            self._timezone = value if isinstance(value, str) else ""
+        return self._timezone
 
     @property
     def sop_class_uid(self) -> str:
@@ -218,20 +239,28 @@ def pack_part(instances: Iterable[PlacedInstance]) -> Part:
 
 def _pack(members: Sequence[tuple[PlacedInstance, bytes]]) -> Part:
     text = b",".join(text for _, text in members)
-    return Part(
+    part = Part(
         sop_classes=tuple(dict.fromkeys(instance.class_to_pack for instance, _ in members)),
         count=len(members),
         crc32=isal_zlib.crc32(text),
         raw_length=len(text),
         index=_deflate(orjson.dumps({one.sop_instance_uid: one.object_number for one, _ in members})),
         body=_deflate(text),
-        timezone=_timezone(members[0][0]) if members and b'"TimezoneOffsetFromUTC"' in members[0][1] else "",
+        timezone=members[0][0].timezone if members else "",
     )
+    if not part.full:
+        _keep_packed(part, members)
+    return part
 
 
-def _timezone(instance: PlacedInstance) -> str:
-    value = instance.metadata["DICOM"].get("TimezoneOffsetFromUTC")
-    return value if isinstance(value, str) else ""
+def _keep_packed(part: Part, members: Sequence[tuple[PlacedInstance, bytes]]) -> None:
+    """Keep what is in a part that the next instance goes into as well.
+
+    It is found by the bytes of the part: whether those were ever written, and whether they are undamaged, is theirs.
+    """
+    if len(_PARTS_PACKED_LATELY) >= PARTS_PACKED_LATELY:
+        _PARTS_PACKED_LATELY.clear()
+    _PARTS_PACKED_LATELY[part] = tuple([instance.as_packed(text) for instance, text in members])
 
 
 def unpack_index(packed: bytes) -> dict[str, int]:
@@ -250,7 +279,7 @@ def unpack_part(part: Part) -> tuple[PlacedInstance, ...]:
 
 @functools.lru_cache(PARTS_KEPT)
 def _unpacked_lately(part: Part) -> tuple[PlacedInstance, ...]:
-    return _unpacked(part)
+    return _PARTS_PACKED_LATELY.pop(part, None) or _unpacked(part)
 
 
 def _unpacked(part: Part) -> tuple[PlacedInstance, ...]:

@@ -222,6 +222,28 @@ class StoringTests:
         assert [type(outcome.error) for outcome in outcomes] == [TooLarge] * 70 + [type(None)]
         assert all(outcome.error is None for outcome in again)
 
+    async def test_stores_that_come_together_are_each_by_itself(self, store: Store, datastore_id: str) -> None:
+        """Of three at once, one to a series that there is refused: the others are stored, and what comes next too."""
+        await store_sent(store, datastore_id, [sent("1.2.1"), sent("1.4.1", study="1.9")])
+
+        async def refused() -> None:
+            pack, written = await written_to_pack(store, [sent("1.2.2")])
+            [outcome] = await store.store_instances(datastore_id, written, Provenance(), pack, most_metadata=10)
+            assert outcome.error is not None
+
+        for number in (3, 4, 5):
+            await asyncio.gather(
+                refused(),
+                store_sent(store, datastore_id, [sent(f"1.2.{number}")]),
+                store_sent(store, datastore_id, [sent(f"1.4.{number}", study="1.9")]),
+            )
+
+        for study, begins, version in ((STUDY, "1.2", 4), ("1.9", "1.4", 4)):
+            found = await store.study(datastore_id, study)
+            metadata = await store.metadata(datastore_id, found.primary[0].image_set_id)
+            assert list(metadata.instances) == [f"{begins}.{number}" for number in (1, 3, 4, 5)]
+            assert (found.version, found.primary[0].version) == (version, version)
+
     async def test_one_request_with_several_studies(self, store: Store, datastore_id: str) -> None:
         """Each study gets one version, whatever the order of its instances."""
         outcomes = await store_sent(store, datastore_id, [sent(f"1.2.{n}", study=f"1.{n % 2}") for n in range(6)])

@@ -32,6 +32,7 @@ from gateway.store.parts import (
     pack_parts,
     read_head,
     sop_classes,
+    texts_of,
     unpack_head,
     unpack_index,
     unpack_manifest,
@@ -94,6 +95,26 @@ def test_the_index_of_a_part_gives_object_numbers_without_its_metadata() -> None
 
     assert unpack_index(part.index) == {"1.2.3.7": 7, "1.2.3.3": 3}
     assert list(unpack_index(part.index)) == ["1.2.3.7", "1.2.3.3"]
+
+
+def test_what_was_just_packed_is_what_its_bytes_say() -> None:
+    """A part that grows one by one: its instances, their texts, classes and time zone as if it were read each time."""
+    instances = [placed(number) for number in range(5)]
+    instances[0].metadata["DICOM"]["TimezoneOffsetFromUTC"] = "+0100"
+    instances[3].metadata["DICOM"]["SOPClassUID"] = "1.2.841"
+
+    part = pack_part(instances[:1])
+    for count in range(2, 6):
+        part = pack_part([*unpack_part(part), instances[count - 1]])
+
+    whole = pack_part(instances)
+    assert (part, part.timezone, part.sop_classes) == (whole, "+0100", ("1.2.840", "1.2.841"))
+    found = unpack_part(part)
+    assert found == tuple(instances)
+    assert [b"{%b}" % one.text for one in found] == [
+        b'{"%b":%b}' % (uid.encode(), text) for uid, text in texts_of(part).items()
+    ]
+    assert [one.digest for one in found] == [one.digest for one in instances]
 
 
 def test_a_damaged_part_is_told() -> None:
