@@ -138,12 +138,16 @@ class SqliteLog:
         place: Callable[[CurrentStudy, Stored], tuple[Result, Append | None]],
         before: Callable[[], object],
     ) -> Result:
-        lately = self._lately(datastore_id, [study_instance_uid])
+        [lately] = self._lately(datastore_id, [study_instance_uid])
 
         def write(connection: Connection) -> tuple[Result, Append | None, list[StudyNow | None]]:
-            found = sqlite_versions.study_for_store(connection, datastore_id, study_instance_uid, arriving)
-            result, append = place(*found)
-            return result, append, [] if append is None else _append(connection, append, lately)
+            study, stored = sqlite_versions.study_for_store(
+                connection, datastore_id, study_instance_uid, arriving, lately
+            )
+            result, append = place(study, stored)
+            # A new study is known as well, and the next instance of it comes at once.
+            before = lately if study.version else StudyNow(None, study)
+            return result, append, [] if append is None else _append(connection, append, [before])
 
         def written(done: tuple[Result, Append | None, list[StudyNow | None]]) -> None:
             _, append, after = done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -182,18 +183,49 @@ def current_study(
 
 
 def study_for_store(
-    connection: Connection, datastore_id: str, study_instance_uid: str, arriving: Mapping[str, Collection[str]]
+    connection: Connection,
+    datastore_id: str,
+    study_instance_uid: str,
+    arriving: Mapping[str, Collection[str]],
+    lately: StudyNow | None = None,
 ) -> tuple[CurrentStudy, dict[str, dict[str, StoredObject]]]:
+    """lately: the study as a commit left it. It is not read where it still is in that version."""
+
     def choose(version: ImageSetVersion) -> Collection[str]:
         return arriving.get(version.series_instance_uid, ()) if version.state != "DELETED" else ()
 
-    study = current_study(connection, datastore_id, study_instance_uid, choose, to_add=True)
+    study = _still(connection, datastore_id, lately.current, choose) if lately else None
+    if study is None:
+        study = current_study(connection, datastore_id, study_instance_uid, choose, to_add=True)
     stored = {
         image_set.image_set_id: _objects_in_parts(connection, image_set, choose(image_set.properties))
         for image_set in study.image_sets
         if image_set.parts
     }
     return study, stored
+
+
+def _still(connection: Connection, datastore_id: str, study: CurrentStudy, choose: Choice) -> CurrentStudy | None:
+    """Return a study that is kept, with its parts as `current_study` reads them to add to; None where it changed since.
+
+    Whatever changes a study or an image set in it makes a version of it, so the same version is the same study.
+    """
+    datastore = datastore_key(connection, datastore_id)
+    row = connection.execute(
+        "SELECT version FROM study WHERE datastore = ? AND study_instance_uid = ?",
+        (datastore, study.study_instance_uid),
+    ).fetchone()
+    if row is None or row[0] != study.version:
+        return None
+    return replace(study, image_sets=tuple([_with_parts(connection, one, choose) for one in study.image_sets]))
+
+
+def _with_parts(connection: Connection, image_set: CurrentImageSet, choose: Choice) -> CurrentImageSet:
+    chosen = choose(image_set.properties)
+    if chosen is not None and not chosen:
+        return image_set
+    key, _ = _image_set_key(connection, image_set.properties.datastore_id, image_set.image_set_id)
+    return replace(image_set, parts=_parts_of_instances(connection, key, image_set.manifest, chosen, with_last=True))
 
 
 def _objects_in_parts(

@@ -13,9 +13,20 @@ from typing import Literal
 import pytest
 
 from gateway.dicom.matching import name_words, plain
+from gateway.errors import StorageFull, VersionConflict
 from gateway.store import sqlite_qido, sqlite_versions
 from gateway.store.contents import Datastore
-from gateway.store.log import Append, Filter, ImageSetColumns, NewVersion, SearchLevel, SearchOrder, StudyColumns
+from gateway.store.log import (
+    Append,
+    CurrentStudy,
+    Filter,
+    ImageSetColumns,
+    NewVersion,
+    SearchLevel,
+    SearchOrder,
+    Stored,
+    StudyColumns,
+)
 from gateway.store.log_sqlite import SqliteLog, open_log
 from gateway.store.sqlite_database import Connection
 from tests.store.log_suite import DATASTORE, START, STUDY, A, B, LogTests, append_of, new_study, new_version
@@ -148,6 +159,72 @@ async def test_last_of_appends_that_are_committed_together_is_what_is_known(log:
 
     assert (await log.study(DATASTORE, STUDY)).version == 9
     assert [one.properties.version for one in (await log.current_study(DATASTORE, STUDY)).image_sets] == [9]
+
+
+# An instance that the series does not have.
+ARRIVING = {"1.2.3.1": ["1.2.840.9"]}
+
+
+async def stored_into(log: SqliteLog, *, count: int = 1, ahead: int = 0) -> int:
+    """Store the next version of the image set A; return the study's version before. ahead: how wrong its number is."""
+
+    def place(study: CurrentStudy, stored: Stored) -> tuple[int, Append]:
+        version = new_version(A, study.version + 1 + ahead, count=count)
+        return study.version, append_of(version, expected=study.version)
+
+    return await log.store(DATASTORE, STUDY, ARRIVING, place, before=tuple)
+
+
+async def study_to_store(log: SqliteLog) -> tuple[CurrentStudy, Stored]:
+    """Return what a store is given of the study, without storing anything."""
+
+    def place(study: CurrentStudy, stored: Stored) -> tuple[tuple[CurrentStudy, Stored], None]:
+        return (study, stored), None
+
+    return await log.store(DATASTORE, STUDY, ARRIVING, place, before=tuple)
+
+
+async def test_stores_that_share_a_commit_see_each_other_and_nothing_rolled_back(log: SqliteLog) -> None:
+    """What is known of the study is no longer so for the second of them; one that is refused was never there."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    assert await stored_into(log) == 0
+
+    outcomes = await asyncio.gather(*(stored_into(log, ahead=ahead) for ahead in (0, 5, 0, 5)), return_exceptions=True)
+
+    assert [one if isinstance(one, int) else type(one) for one in outcomes] == [1, VersionConflict, 2, VersionConflict]
+    assert await study_to_store(log) == await log.study_for_store(DATASTORE, STUDY, ARRIVING)
+    assert await stored_into(log) == 3
+
+
+async def test_a_study_that_was_just_stored_is_not_read_for_the_next_store(
+    log: SqliteLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From its first instance on; what the store is given is what would have been read."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    await stored_into(log)
+    await stored_into(log)
+    read = await log.study_for_store(DATASTORE, STUDY, ARRIVING)
+    monkeypatch.setattr(sqlite_versions, "current_study", None)
+
+    assert await study_to_store(log) == read
+    assert list(read[0].image_sets[0].parts) == [0]
+
+
+async def test_a_store_whose_commit_failed_is_not_there_for_the_next(log: SqliteLog) -> None:
+    """A disk that is full for a while: the next store goes on from the last that was committed."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    await stored_into(log)
+    writer = log.database._writer
+    pages = await writer.run(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
+    await writer.run(lambda connection: connection.execute(f"PRAGMA max_page_count={pages}").fetchall())
+    with pytest.raises(StorageFull):
+        for _ in range(100):
+            await stored_into(log, count=70)
+    version = (await log.study(DATASTORE, STUDY)).version
+    await writer.run(lambda connection: connection.execute("PRAGMA max_page_count=1000000").fetchall())
+
+    assert await study_to_store(log) == await log.study_for_store(DATASTORE, STUDY, ARRIVING)
+    assert await stored_into(log) == version
 
 
 # PS3.18 Table 10.6.1-5, what a search for a study has to support: the index that answers it.
