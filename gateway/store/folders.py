@@ -13,6 +13,7 @@ from gateway.errors import StorageFailed, StorageFull
 
 # <fcntl.h> of glibc and musl on Linux.
 _SYNC_FILE_RANGE_WRITE = 2
+_sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
 
 
 @contextmanager
@@ -38,9 +39,8 @@ def sync_folder(folder: Path) -> None:
 
 def begin_to_write(descriptor: int, offset: int, length: int) -> None:
     """Have the disk begin with bytes of a file that will be synced later, where the system can. It promises nothing."""
-    sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
-    if sync_file_range is not None:
-        sync_file_range(
+    if _sync_file_range is not None:
+        _sync_file_range(
             descriptor, ctypes.c_int64(offset), ctypes.c_int64(length), ctypes.c_uint(_SYNC_FILE_RANGE_WRITE)
         )
 

@@ -18,12 +18,15 @@ from threading import Lock
 
 from gateway.errors import StorageFailed
 from gateway.store.blobs import Address
-from gateway.store.folders import PackFolders, disk_errors, sync_folder
+from gateway.store.folders import PackFolders, begin_to_write, disk_errors, sync_folder
 
 # When a pack has so many bytes the next one is begun.
 FULL = 64 * 1024 * 1024
 
 _PAGE = 4096
+
+# With so many bytes the disk begins when they join: less is soon written.
+_BEGUN = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class SharedPack:
                 with view[written:] as rest:
                     written += os.pwrite(self._descriptor, rest, start + written)
         self.end = start + len(data)
+        if len(data) >= _BEGUN:
+            begin_to_write(self._descriptor, start, len(data))
         return start
 
     def sync(self, end: int) -> None:

@@ -155,10 +155,11 @@ class Storer:
 
         def place(study: CurrentStudy, stored: Stored) -> tuple[_Placed, Append | None]:
             joined = pack.join()
-            joined.sync()  # before any row says what lies in it
             placing = Placing(study, stored, storing.occasion, self.new_id, self.lately)
             placed = placing.place([arrival.moved(joined.moved) for arrival in storing.arrivals]), placing.drafts()
-            return placed, _stored(storing.datastore_id, study, placed[1], storing.occasion)
+            append = _stored(storing.datastore_id, study, placed[1], storing.occasion)
+            joined.sync()  # before any row says what lies in it; the disk has been at it since they joined
+            return placed, append
 
         outcomes, drafts = await self.log.store(
             storing.datastore_id, storing.study_instance_uid, storing.arriving, place, before=pack.join
