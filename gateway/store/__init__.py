@@ -18,7 +18,8 @@ log_sqlite         ... one SQLite file, one process; its SQL is in sqlite_append
                    qido_statements, sqlite_search, sqlite_tables and schema/
 study_now          a study as it is now, and what an append makes of it; kept: what was read and stays until
                    somebody writes
-sqlite_database    the file's connections, group commit, errors, and the steps of its schema
+sqlite_database    the file, opened: group commit; sqlite_connection: a connection on its thread, and errors;
+                   sqlite_schema: the steps of its schema
 blobs              Blobs: immutable bytes (seam C)
 blobs_folder       ... append-only packs in a folder; shared_pack: the one that small packs join; folders: what
                    the disk is told

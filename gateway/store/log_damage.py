@@ -24,7 +24,8 @@ from gateway.store.parts import (
     unpack_part,
 )
 from gateway.store.row_checksums import checked_tables, wrong_rows
-from gateway.store.sqlite_database import APPLICATION_ID, Connection, newest_schema, schema_of, schemas
+from gateway.store.sqlite_connection import Connection
+from gateway.store.sqlite_schema import APPLICATION_ID, newest_schema, schema_of, schemas
 from gateway.store.sqlite_versions import read_parts
 from gateway.store.study_rows import StudyMember, image_set_columns, study_columns
 

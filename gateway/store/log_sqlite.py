@@ -50,7 +50,8 @@ from gateway.store.log import (
 )
 from gateway.store.parts import Part
 from gateway.store.searches import ImageSetSearch
-from gateway.store.sqlite_database import Connection, Database, open_database
+from gateway.store.sqlite_connection import Connection
+from gateway.store.sqlite_database import Database, open_database
 from gateway.store.sqlite_frame_log import SqliteFrameLog
 from gateway.store.sqlite_import_log import SqliteImportLog
 from gateway.store.study_now import StudyNow, after_append

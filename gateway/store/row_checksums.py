@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gateway.store.sqlite_database import Connection
+    from gateway.store.sqlite_connection import Connection
 
 Column = int | float | str | bytes | None
 

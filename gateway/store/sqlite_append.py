@@ -17,7 +17,7 @@ from gateway.store.log import (
     StudyColumns,
 )
 from gateway.store.parts import instance_count, length_of_head, pack_manifest
-from gateway.store.sqlite_database import Connection
+from gateway.store.sqlite_connection import Connection
 from gateway.store.sqlite_tables import datastore_key, remember, to_json, to_text
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from gateway.errors import NotFound
 from gateway.store.contents import Datastore, Happening
 from gateway.store.import_log import ImportJob
-from gateway.store.sqlite_database import Connection
+from gateway.store.sqlite_connection import Connection
 from gateway.store.sqlite_tables import datastores
 from gateway.store.sqlite_versions import FROM_VERSION, PROPERTIES, properties
 

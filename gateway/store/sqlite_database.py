@@ -1,4 +1,4 @@
-"""One SQLite file: one connection that writes and checkpoints, three that read, and the errors of all of them.
+"""One SQLite file: one connection that writes and checkpoints, and three that read.
 
 SQLite before 3.51.3 can corrupt a write-ahead log that two connections write or checkpoint at the same time
 (sqlite.org/wal.html#walresetbug), and distributions carry older ones. So one connection does both, the readers do
@@ -17,23 +17,17 @@ import asyncio
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import aiosqlite
-
 from gateway.errors import GatewayError, StorageFailed, StorageFull
-from gateway.metadata.study_summary import packed_values
-from gateway.store.instance_key import instance_key
-from gateway.store.parts import timezone, unpack_head, unpack_manifest
-from gateway.store.row_checksums import checked_tables, fill_in_checksums, keep_checksums
-from gateway.store.study_rows import searched_names, text_of
+from gateway.store.row_checksums import keep_checksums
+from gateway.store.sqlite_connection import Connection, SqliteThread, sqlite_errors
+from gateway.store.sqlite_schema import migrate
 
-Connection = sqlite3.Connection
 Result = TypeVar("Result")
 
 READERS = 2
@@ -51,8 +45,6 @@ COMMIT_TOGETHER = 64
 # itself, in a commit, only if writers never let it come to that.
 CHECKPOINT_COMMITS = 512
 CHECKPOINT_PAGES = 16384
-
-APPLICATION_ID = 0x44575647  # "DWVG", in the file's header: `file` and a cautious administrator can see whose it is
 
 # sqlite.org/pragma.html. synchronous=FULL: an acknowledged version survives power loss. mmap_size=0: with mmap, a
 # stray write anywhere in the process could change the database.
@@ -73,68 +65,6 @@ _IN_MEMORY = "PRAGMA temp_store=MEMORY"
 _WRITER = ("PRAGMA journal_mode=WAL", f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
 # cache_size: 16 MiB. Of a million studies, SQLite's 2 MiB do not hold the upper pages of the trees a search goes down.
 _READER = (_IN_MEMORY, "PRAGMA query_only=ON", "PRAGMA wal_autocheckpoint=0", "PRAGMA cache_size=-16384")
-
-
-# There was no room for the index of the write-ahead log, which has to be there before anything can be read.
-_FULL_TOO = (sqlite3.SQLITE_IOERR_SHMSIZE,)
-
-
-@contextmanager
-def sqlite_errors() -> Iterator[None]:
-    """Translate what SQLite says into our errors."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        if code is not None and (code & 0xFF == sqlite3.SQLITE_FULL or code in _FULL_TOO):
-            raise StorageFull("no room left on the disk of the data folder") from error
-        raise StorageFailed("the database refused") from error
-    except UnicodeDecodeError as error:  # SQLite quoted a damaged name in what it said
-        raise StorageFailed("the database refused") from error
-
-
-class SqliteThread:
-    """A connection on a thread of its own, which runs whole functions: one hop for each, whatever it does there.
-
-    busy: how many it has been given and not done.
-    """
-
-    def __init__(self, connection: aiosqlite.Connection) -> None:
-        self._connection = connection
-        self.busy = 0
-
-    @classmethod
-    async def open(cls, path: Path, pragmas: Sequence[str], *, read_only: bool = False) -> SqliteThread:
-        """Open a connection, in autocommit mode. Raises StorageFailed for what is no database."""
-
-        def prepare(connection: Connection) -> None:
-            for pragma in pragmas:
-                connection.execute(pragma).fetchall()
-
-        with sqlite_errors():
-            name = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-            thread = cls(await aiosqlite.connect(name, uri=True, isolation_level=None, cached_statements=256))
-        try:
-            await thread.run(prepare)
-        except BaseException:
-            await thread.close()
-            raise
-        return thread
-
-    async def run(self, work: Callable[[Connection], Result]) -> Result:
-        """Return what `work` returns. Raises its errors, SQLite's translated."""
-        self.busy += 1
-        try:
-            with sqlite_errors():
-                # aiosqlite's public methods take a hop for each statement; these two private names take one for all.
-                result: Result = await self._connection._execute(work, self._connection._conn)  # type: ignore[no-untyped-call]
-                return result
-        finally:
-            self.busy -= 1
-
-    async def close(self) -> None:
-        with sqlite_errors():
-            await self._connection.close()
 
 
 def _nothing(result: object) -> None:
@@ -414,51 +344,3 @@ def copy_database(source: Path, target: Path, look: Callable[[Connection], Resul
         # Ends the copy's own write-ahead log, if it has one: a data folder at rest is one file.
         copy.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return look(copy)
-
-
-def schemas() -> list[str]:
-    """Return the steps of the schema, in order: schema/001.sql, schema/002.sql, …"""
-    folder = resources.files("gateway.store") / "schema"
-    return [file.read_text("utf-8") for file in sorted(folder.iterdir(), key=lambda file: file.name)]
-
-
-def migrate(connection: Connection) -> None:
-    """Take the steps a database lacks, each in a transaction with the number of the step."""
-    steps = schemas()
-    done = connection.execute("PRAGMA user_version").fetchone()[0]
-    for name, (arguments, function) in _OF_STEPS.items():
-        connection.create_function(name, arguments, function, deterministic=True)
-    if done > len(steps):
-        raise StorageFailed(f"the database has schema {done}, made by a newer gateway; this one knows {len(steps)}")
-    for number, sql in enumerate(steps[done:], done + 1):
-        checked = set(checked_tables(connection))
-        try:
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {sql}\nPRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={number};"
-            )
-            fill_in_checksums(connection, [one for one in checked_tables(connection) if one not in checked])
-            connection.execute("COMMIT")
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-
-
-# What steps 006 and 007 need of a version's head, which is compressed, and of its manifest; with how many arguments.
-_OF_STEPS: Mapping[str, tuple[int, Callable[..., str | int | None]]] = {
-    "head_names": (1, lambda head: searched_names(unpack_head(head))),
-    "head_description": (1, lambda head: text_of(unpack_head(head).study, "StudyDescription")),
-    "instance_key": (1, instance_key),
-    "head_summary": (2, lambda head, manifest: packed_values(unpack_head(head), timezone(unpack_manifest(manifest)))),
-}
-
-
-def schema_of(connection: Connection) -> list[tuple[str, ...]]:
-    """Return what a database is made of, as text: its tables and indexes."""
-    return connection.execute("SELECT type, name, tbl_name, sql FROM main.sqlite_master ORDER BY type, name").fetchall()
-
-
-def newest_schema() -> list[tuple[str, ...]]:
-    """Return what a new database is made of."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        migrate(connection)
-        return schema_of(connection)

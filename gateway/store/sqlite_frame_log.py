@@ -12,7 +12,8 @@ from gateway.store.blobs import Address
 from gateway.store.contents import StoredObject
 from gateway.store.frame_log import Generated, KeptFrame, NewFrames
 from gateway.store.parts import Part
-from gateway.store.sqlite_database import Connection, Database
+from gateway.store.sqlite_connection import Connection
+from gateway.store.sqlite_database import Database
 from gateway.store.sqlite_tables import datastore_key, to_json
 
 _KEPT = (

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from gateway.errors import IdempotencyConflict, NotFound, TooLarge
 from gateway.store.blobs import Address
 from gateway.store.import_log import ImportFile, ImportJob, ImportJobStatus
-from gateway.store.sqlite_database import Connection, Database
+from gateway.store.sqlite_connection import Connection
+from gateway.store.sqlite_database import Database
 from gateway.store.sqlite_tables import datastore_key, to_json, to_text
 
 _JOB = (

@@ -27,7 +27,7 @@ from gateway.store.qido_statements import (
     walked,
     walked_by_update,
 )
-from gateway.store.sqlite_database import Connection
+from gateway.store.sqlite_connection import Connection
 from gateway.store.sqlite_tables import datastore_key
 from gateway.store.sqlite_versions import SUMMARY, read_parts
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.store.log import FoundImageSet
 from gateway.store.searches import ImageSetSearch
-from gateway.store.sqlite_database import Connection
+from gateway.store.sqlite_connection import Connection
 from gateway.store.sqlite_tables import datastore_key, to_text
 from gateway.store.sqlite_versions import COLUMNS, FROM_VERSION, PROPERTIES, properties
 

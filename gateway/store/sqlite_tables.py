@@ -13,7 +13,7 @@ from gateway.errors import IdempotencyConflict, NotEmpty, NotFound, TooLarge
 from gateway.store.contents import Datastore
 from gateway.store.edits import Answer, Job
 from gateway.store.log import RememberedAnswer
-from gateway.store.sqlite_database import Connection
+from gateway.store.sqlite_connection import Connection
 
 
 def to_text(moment: datetime) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 from gateway.errors import InvalidRequest, NotFound
 from gateway.store.contents import MAX_TAGS
-from gateway.store.sqlite_database import Connection
+from gateway.store.sqlite_connection import Connection
 from gateway.store.sqlite_tables import datastore_key, to_json
 
 

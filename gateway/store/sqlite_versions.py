@@ -21,7 +21,7 @@ from gateway.store.log import (
     no_instances,
 )
 from gateway.store.parts import Manifest, Part, unpack_index, unpack_manifest
-from gateway.store.sqlite_database import Connection
+from gateway.store.sqlite_connection import Connection
 from gateway.store.sqlite_tables import datastore_key
 from gateway.store.study_now import StudyNow
 

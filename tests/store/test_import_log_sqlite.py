@@ -11,7 +11,7 @@ import pytest
 from gateway.store.contents import Datastore
 from gateway.store.import_log import ImportLog
 from gateway.store.log_sqlite import SqliteLog, open_log
-from gateway.store.sqlite_database import schemas
+from gateway.store.sqlite_schema import schemas
 from tests.store.import_log_suite import THEN, ImportLogTests, create, job
 
 DATASTORE = "d" * 32

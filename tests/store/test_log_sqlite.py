@@ -28,7 +28,7 @@ from gateway.store.log import (
     StudyColumns,
 )
 from gateway.store.log_sqlite import SqliteLog, open_log
-from gateway.store.sqlite_database import Connection
+from gateway.store.sqlite_connection import Connection
 from tests.store.log_suite import DATASTORE, START, STUDY, A, B, LogTests, append_of, new_study, new_version
 
 

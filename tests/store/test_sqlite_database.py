@@ -12,7 +12,9 @@ import pytest
 
 from gateway.errors import GatewayError, StorageFailed, StorageFull
 from gateway.store import sqlite_database
-from gateway.store.sqlite_database import Connection, Database, SqliteThread, migrate, open_database, schemas
+from gateway.store.sqlite_connection import Connection, SqliteThread
+from gateway.store.sqlite_database import Database, open_database
+from gateway.store.sqlite_schema import migrate, schemas
 
 
 @pytest.fixture
@@ -275,7 +277,7 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 def test_a_step_that_fails_leaves_nothing_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """A schema step is one transaction with its number: killed half way, it is taken again from the start."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    monkeypatch.setattr("gateway.store.sqlite_database.schemas", lambda: ["CREATE TABLE a (x); CREATE TABLE a (y);"])
+    monkeypatch.setattr("gateway.store.sqlite_schema.schemas", lambda: ["CREATE TABLE a (x); CREATE TABLE a (y);"])
 
     with pytest.raises(sqlite3.OperationalError):
         migrate(connection)
