@@ -1,11 +1,12 @@
 """What was read of something that changes, kept for as long as nothing is written to it.
 
-Only where one process has the database to itself, as it has a data folder: whoever writes forgets what was kept, before
-anybody is told that it was written.
+Only where one process has the database to itself, as it has a data folder. Whoever writes holds the key from before the
+commit until they know of it: others may have read the new state meanwhile, and nobody is shown the old one after that.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -26,6 +27,7 @@ class Kept(Generic[Key, Value]):
         self._values: dict[Key, tuple[Value, int]] = {}
         self._weight = 0
         self._reading: dict[Key, object] = {}
+        self._held: Counter[Key] = Counter()
 
     async def get(self, key: Key, read: Callable[[], Awaitable[Value]]) -> Value:
         """Return what is kept, or what `read` returns; raises what it raises.
@@ -54,15 +56,26 @@ class Kept(Generic[Key, Value]):
         return found[0]
 
     def put(self, key: Key, value: Value) -> None:
-        """Keep a value in the place of what was kept; not one that weighs more than all may."""
+        """Keep a value in the place of what was kept, unless its key is held or it weighs more than all may."""
         self.forget(key)
         weight = self._weigh(value)
-        if weight > self._most:
+        if weight > self._most or key in self._held:
             return
         self._values[key] = value, weight
         self._weight += weight
         while self._weight > self._most:
             self._drop(next(iter(self._values)))
+
+    def hold(self, key: Key) -> None:
+        """Keep nothing under the key until `release`, as often as it is held: somebody is about to change it."""
+        self.forget(key)
+        self._held[key] += 1
+
+    def release(self, key: Key) -> None:
+        self.forget(key)
+        self._held[key] -= 1
+        if not self._held[key]:
+            del self._held[key]
 
     def forget(self, key: Key) -> None:
         """Keep nothing under the key, neither what is there nor what is being read."""

@@ -126,10 +126,15 @@ class SqliteLog:
         self._totals = sqlite_qido.Totals()
 
     async def append(self, append: Append) -> None:
-        before = self._lately(append.datastore_id, [study.study_instance_uid for study in append.studies])
-        await self.database.write(
-            lambda connection: _append(connection, append, before), lambda after: self._keep(append, after)
-        )
+        studies = [study.study_instance_uid for study in append.studies]
+        before, kept = self._hold(append.datastore_id, studies)
+
+        def written(after: list[StudyNow | None] | None) -> None:
+            kept()
+            if after is not None:
+                self._keep(append, after)
+
+        await self.database.write(lambda connection: _append(connection, append, before), written)
 
     async def store(
         self,
@@ -139,7 +144,7 @@ class SqliteLog:
         place: Callable[[CurrentStudy, Stored], tuple[Result, Append | None]],
         before: Callable[[], object],
     ) -> Result:
-        [lately] = self._lately(datastore_id, [study_instance_uid])
+        [lately], kept = self._hold(datastore_id, [study_instance_uid])
 
         def write(connection: Connection) -> tuple[Result, Append | None, list[StudyNow | None]]:
             study, stored = sqlite_versions.study_for_store(
@@ -150,26 +155,38 @@ class SqliteLog:
             before = lately if study.version else StudyNow(None, study)
             return result, append, [] if append is None else _append(connection, append, [before])
 
-        def written(done: tuple[Result, Append | None, list[StudyNow | None]]) -> None:
-            _, append, after = done
-            if append is not None:
-                self._keep(append, after)
+        def written(done: tuple[Result, Append | None, list[StudyNow | None]] | None) -> None:
+            kept()
+            if done is not None and done[1] is not None:
+                self._keep(done[1], done[2])
 
         result, _, _ = await self.database.write(write, written, before)
         return result
 
-    def _lately(self, datastore_id: str, study_instance_uids: Sequence[str]) -> list[StudyNow | None]:
-        """Return studies as they were when they were looked at last; None for those that were not lately."""
-        return [self._studies.peek((datastore_id, uid)) for uid in study_instance_uids]
+    def _hold(
+        self, datastore_id: str, study_instance_uids: Sequence[str]
+    ) -> tuple[list[StudyNow | None], Callable[[], None]]:
+        """Return studies as they were when they were looked at last, None for those that were not lately.
+
+        They are no longer kept, and not again before the function returned with them is called: it is for who is about
+        to write, and knows whether it is written.
+        """
+        keys = [(datastore_id, uid) for uid in study_instance_uids]
+        lately = [self._studies.peek(key) for key in keys]
+        for key in keys:
+            self._studies.hold(key)
+
+        def release() -> None:
+            for key in keys:
+                self._studies.release(key)
+
+        return lately, release
 
     def _keep(self, append: Append, after: Sequence[StudyNow | None]) -> None:
-        """Keep how an append left its studies, and forget how they were before."""
+        """Keep how an append left its studies."""
         for study, now in zip(append.studies, after, strict=True):
-            key = append.datastore_id, study.study_instance_uid
-            if now is None:
-                self._studies.forget(key)
-            else:
-                self._studies.put(key, now)
+            if now is not None:
+                self._studies.put((append.datastore_id, study.study_instance_uid), now)
         for version in append.versions:
             self._studies_of.put((append.datastore_id, version.image_set_id), version.study_instance_uid)
 
@@ -389,7 +406,7 @@ class SqliteLog:
         return list(await self._datastores.get(None, lambda: self.database.read(sqlite_tables.datastores)))
 
     async def delete_datastore(self, datastore_id: str, at: datetime) -> Datastore:
-        def written(deleted: Datastore) -> None:
+        def written(deleted: Datastore | None) -> None:
             for kept in (self._datastores, self._studies, self._studies_of):
                 kept.clear()
 

@@ -18,7 +18,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -77,7 +77,7 @@ class _Waiting(Generic[Result]):
 
     work: Callable[[Connection], Result]
     answer: asyncio.Future[Result]
-    written: Callable[[Result], None]
+    written: Callable[[Result | None], None]
     before: Callable[[], object]
 
 
@@ -110,11 +110,10 @@ class Database:
 
     async def search(self, work: Callable[[Connection], Result], anew: Callable[[], object] = tuple) -> Result:
         """Return the same of what may take long. `anew` is called before `work` is begun a second time."""
-        try:
+        with suppress(_TakesLong):
             return await self._idlest.run(lambda connection: _soon(connection, work))
-        except _TakesLong:
-            anew()
-            return await self._searcher.run(lambda connection: _consistently(connection, work))
+        anew()
+        return await self._searcher.run(lambda connection: _consistently(connection, work))
 
     @property
     def _idlest(self) -> SqliteThread:
@@ -124,15 +123,18 @@ class Database:
     async def write(
         self,
         work: Callable[[Connection], Result],
-        written: Callable[[Result], None] = _nothing,
+        written: Callable[[Result | None], None] = _nothing,
         before: Callable[[], object] = tuple,
     ) -> Result:
         """Return what `work` returns, once what it wrote is durable. If it raises, nothing of it is written.
 
-        `written` is called with it on the event loop, before anybody is told, and also where nobody waits any more.
+        `written` is called with it on the event loop, before anybody is told, and also where nobody waits any more;
+        with None if nothing was written.
         `before` is called on the thread of `work`, for all who commit together before the first of them begins; if it
         raises, so does this.
         """
+        if self._failed is not None:
+            written(None)
         self._raise_failure()
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(work, answer, written, before))
@@ -173,8 +175,7 @@ class Database:
         self.commits += 1
         self._since_checkpoint += 1
         for waiting, outcome in zip(batch, outcomes, strict=True):
-            if not isinstance(outcome, BaseException):
-                waiting.written(outcome)
+            waiting.written(None if isinstance(outcome, BaseException) else outcome)
             if waiting.answer.done():  # cancelled; what it wrote is written
                 continue
             if isinstance(outcome, BaseException):
@@ -210,17 +211,20 @@ def _consistently(connection: Connection, work: Callable[[Connection], Result]) 
 
 
 def _soon(connection: Connection, work: Callable[[Connection], Result]) -> Result:
-    """Return what `work` returns. Raises _TakesLong."""
+    """Return what `work` returns. Raises _TakesLong, without what it came from.
+
+    A cursor in a frame of that would keep the connection in the state it read: others would be shown what was.
+    """
     until = time.monotonic() + SOON
     connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
     try:
         return _consistently(connection, work)
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-            raise _TakesLong from error
-        raise
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
     finally:
         connection.set_progress_handler(None, 0)
+    raise _TakesLong
 
 
 def _is_disk_error(error: BaseException | None) -> bool:

@@ -70,6 +70,43 @@ async def test_read_that_a_write_overtook_is_not_kept(
     assert kept.peek("study") == left
 
 
+async def test_nothing_is_kept_while_somebody_may_have_written() -> None:
+    """From before a commit until it is known here, everybody reads: others may have seen what it wrote."""
+    kept: Kept[str, str] = Kept(10)
+    kept.put("study", "before")
+    _, next_value = reader("before", "after", "after")
+
+    kept.hold("study")
+    kept.hold("study")
+    assert [await kept.get("study", next_value) for _ in range(2)] == ["before", "after"]
+    kept.release("study")
+    kept.put("study", "after one of two")
+    assert kept.peek("study") is None
+    kept.release("study")
+    kept.put("study", "after")
+
+    assert kept.peek("study") == "after"
+
+
+async def test_read_that_began_while_it_was_held_is_not_kept() -> None:
+    """It may be of the time before the commit."""
+    kept: Kept[str, str] = Kept(10)
+    finish = asyncio.Event()
+
+    async def slow() -> str:
+        await finish.wait()
+        return "before"
+
+    kept.hold("study")
+    reading = asyncio.create_task(kept.get("study", slow))
+    await asyncio.sleep(0)
+    kept.release("study")
+    finish.set()
+
+    assert await reading == "before"
+    assert kept.peek("study") is None
+
+
 def test_least_lately_used_goes_first() -> None:
     """Where there is no more room, what was asked for longest ago goes."""
     kept: Kept[str, str] = Kept(2)

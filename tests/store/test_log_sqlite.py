@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
 from gateway.dicom.matching import name_words, plain
 from gateway.errors import StorageFull, VersionConflict
-from gateway.store import sqlite_qido, sqlite_versions
+from gateway.store import sqlite_database, sqlite_qido, sqlite_versions
 from gateway.store.contents import Datastore
 from gateway.store.log import (
     Append,
@@ -182,6 +183,36 @@ async def study_to_store(log: SqliteLog) -> tuple[CurrentStudy, Stored]:
         return (study, stored), None
 
     return await log.store(DATASTORE, STUDY, ARRIVING, place, before=tuple)
+
+
+async def test_nobody_reads_what_was_before_after_somebody_read_what_is(
+    log: SqliteLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit is seen by who reads the database before its writer has heard of it: from then on, by everybody."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    await log.append(append_of(new_version(A, 1, 3)))
+    assert (await log.study(DATASTORE, STUDY)).version == 1
+    committed, heard = threading.Event(), threading.Event()
+    commit = sqlite_database._commit_together
+
+    def commit_and_say_nothing(connection: Connection, batch: Sequence[Any]) -> list[Any]:
+        outcomes = commit(connection, batch)
+        committed.set()
+        heard.wait(30)
+        return outcomes
+
+    monkeypatch.setattr(sqlite_database, "_commit_together", commit_and_say_nothing)
+    writing = asyncio.create_task(log.append(append_of(new_version(A, 2, 3), expected=1)))
+    await asyncio.to_thread(committed.wait, 30)
+
+    read = await log.history(DATASTORE, A)
+    study, image_set = await log.study(DATASTORE, STUDY), await log.read(DATASTORE, A)
+
+    assert [version.version for version in read] == [2, 1]
+    assert (study.version, image_set.properties.version) == (2, 2)
+    heard.set()
+    await writing
+    assert (await log.study(DATASTORE, STUDY)).version == 2
 
 
 async def test_stores_that_share_a_commit_see_each_other_and_nothing_rolled_back(log: SqliteLog) -> None:

@@ -81,6 +81,31 @@ async def test_search_that_takes_long_is_begun_anew_where_nobody_waits(
     assert seen == [readers[0], "anew", database._searcher._connection._conn, readers[0]]
 
 
+async def test_reader_that_a_long_search_left_shows_what_is_committed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while the search goes on elsewhere, though it was interrupted in the midst of reading rows."""
+    monkeypatch.setattr(sqlite_database, "SOON", 0)
+    for number in (1, 2, 3):
+        await database.write(insert(number))
+    begun, committed = threading.Event(), threading.Event()
+
+    def rows_within_rows(connection: Connection) -> bool:
+        rows = connection.execute("SELECT n FROM number")
+        for _ in rows:
+            connection.execute(MANY_STEPS).fetchone()
+            begun.set()
+        return committed.wait(30)
+
+    searching = asyncio.create_task(database.search(rows_within_rows))
+    await asyncio.to_thread(begun.wait, 30)
+    await database.write(insert(4))
+
+    assert await database.read(numbers) == [1, 2, 3, 4]
+    committed.set()
+    assert await searching
+
+
 async def test_reader_that_is_busy_is_not_waited_for(database: Database) -> None:
     """While one reads, the next is given to the other; where both are idle, it is always the same."""
     done, ran = threading.Event(), list[Connection]()
