@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -78,11 +77,10 @@ def test_bucket_fills_with_time_up_to_its_size() -> None:
 
 
 def test_boto3_tries_again_by_itself(tmp_path: Path) -> None:
-    """Three deletions come at once and two more a second and a third apart: the caller notices nothing but the time."""
+    """Three deletions come at once; the fourth is refused and comes again, and the caller notices nothing but the time."""
     with serving(tmp_path / "data", "--throttle-percent", "300") as server:
         config = Config(inject_host_prefix=False, retries={"mode": "standard", "total_max_attempts": 10})
         boto = boto3.session.Session().client("medical-imaging", endpoint_url=server.url, config=config, **CREDENTIALS)
-        began = time.monotonic()
         attempts = []
 
         for _ in range(5):
@@ -92,5 +90,4 @@ def test_boto3_tries_again_by_itself(tmp_path: Path) -> None:
 
         assert attempts[:3] == [0, 0, 0]
         assert attempts[3] > 0
-        assert time.monotonic() - began > 2.5
         boto.close()
