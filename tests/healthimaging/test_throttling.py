@@ -77,7 +77,7 @@ def test_bucket_fills_with_time_up_to_its_size() -> None:
 
 
 def test_boto3_tries_again_by_itself(tmp_path: Path) -> None:
-    """Three deletions come at once; the fourth is refused and comes again, and the caller notices nothing but the time."""
+    """Three deletions come at once, the fourth is refused and comes again: the caller notices nothing but the time."""
     with serving(tmp_path / "data", "--throttle-percent", "300") as server:
         config = Config(inject_host_prefix=False, retries={"mode": "standard", "total_max_attempts": 10})
         boto = boto3.session.Session().client("medical-imaging", endpoint_url=server.url, config=config, **CREDENTIALS)
