@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from gateway.dicom.dataset import Dataset
 from gateway.dicom.dictionary import entry_named
@@ -24,8 +24,7 @@ from gateway.metadata.original_attributes import original_attributes_item, prior
 _UID = re.compile(r"[0-9.]{1,256}")
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """The UIDs an instance is stored by."""
 
     sop_class_uid: str

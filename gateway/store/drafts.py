@@ -184,7 +184,7 @@ class Draft:
         rest = [*together, *added]
         for part in pack_parts(rest):
             placed, rest = rest[: part.count], rest[part.count :]
-            self._new_slots += [(one.sop_instance_uid, slot) for one in placed]
+            self._new_slots += [(one.sop_instance_uid, slot) for one in placed if one.sop_instance_uid in self._added]
             self._set(parts, slot, part, placed)
             slot += 1
         return parts

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from gateway.dicom.dataset import Dataset
 from gateway.dicom.levels import shared_attributes
@@ -114,6 +115,23 @@ class Target:
         return self.current.properties.version
 
 
+class _Placed(NamedTuple):
+    """An instance that an image set has. original: its attributes that were coerced, as they came."""
+
+    target: Target
+    identity: Identity
+    warnings: tuple[int, ...]
+    original: Dataset
+
+    @property
+    def outcome(self) -> StoredInstance:
+        target = self.target
+        warnings = self.warnings if target.is_primary else (*self.warnings, NOT_PRIMARY)
+        return StoredInstance(
+            *self.identity, target.image_set_id, target.version, target.is_primary, warnings, self.original
+        )
+
+
 class Placing:
     """Places the instances of one study, one after the other, and drafts the versions that makes."""
 
@@ -136,14 +154,14 @@ class Placing:
 
     def place(self, arrivals: Iterable[Arrival]) -> dict[int, StoredInstance]:
         """Return what became of each instance, by its place in the request."""
-        outcomes: dict[int, StoredInstance] = {}
-        targets: dict[int, Target] = {}
+        placed: dict[int, _Placed | StoredInstance] = {}
         for arrival in arrivals:
             try:
-                targets[arrival.place], outcomes[arrival.place] = self._place(arrival)
+                placed[arrival.place] = self._place(arrival)
             except GatewayError as error:
-                outcomes[arrival.place] = refused(error, arrival.identity)
-        return {place: self._told(outcomes[place], targets.get(place)) for place in outcomes}
+                placed[arrival.place] = refused(error, arrival.identity)
+        # What an image set became of the request is known once all of it is placed.
+        return {place: one.outcome if isinstance(one, _Placed) else one for place, one in placed.items()}
 
     def drafts(self) -> list[Draft]:
         """Return the drafts of the image sets that change, those there were first."""
@@ -156,14 +174,13 @@ class Placing:
             drafts.append(target.draft)
         return drafts
 
-    def _place(self, arrival: Arrival) -> tuple[Target, StoredInstance]:
+    def _place(self, arrival: Arrival) -> _Placed:
         series = self._targets_of(arrival.identity.series_instance_uid)
         for target in series:
             if target.has(arrival):
-                return target, _outcome(arrival.identity)
+                return _Placed(target, arrival.identity, _warnings(arrival.identity, {}), {})
         shared = self._lately.of(arrival.identity.series_instance_uid, arrival.received.dataset)
-        target = self._target_for(series, shared)
-        return target, _outcome(arrival.identity, self._put(target, arrival, shared))
+        return self._put(self._target_for(series, shared), arrival, shared)
 
     def _target_for(self, series: list[Target], shared: Shared) -> Target:
         """Return the image set an instance joins, begun here if there is none yet."""
@@ -177,8 +194,8 @@ class Placing:
                 self._study_keys = shared.keys.study
         return target
 
-    def _put(self, target: Target, arrival: Arrival, shared: Shared) -> Dataset:
-        """Put an instance into the draft of an image set; return its attributes that were coerced, as they came."""
+    def _put(self, target: Target, arrival: Arrival, shared: Shared) -> _Placed:
+        """Put an instance into the draft of an image set."""
         if target.draft is None:
             assert target.current is not None
             target.draft = Draft.of(target.current)
@@ -190,14 +207,16 @@ class Placing:
         digest = text_digest(text)
         fingerprint = joined_fingerprint(shared.digest, digest)
         coerced = self._coerced(target, received.dataset, shared, metadata)
-        warnings = tuple(sorted({*received.warnings, *_warnings(arrival.identity, coerced.original)}))
-        stored = StoredObject(received.address, received.sha256, fingerprint, warnings)
+        warnings = _warnings(arrival.identity, coerced.original)
+        stored = StoredObject(
+            received.address, received.sha256, fingerprint, tuple(sorted({*received.warnings, *warnings}))
+        )
         if coerced.instance is not metadata:
             text = digest = b""
         target.draft.put(uid, coerced.instance, stored, received.bulk, text, digest)
         target.stored[uid] = stored
         target.touched.add(uid)
-        return coerced.original
+        return _Placed(target, arrival.identity, warnings, coerced.original)
 
     def _coerced(self, target: Target, dataset: Dataset, shared: Shared, metadata: InstanceMetadata) -> Coerced:
         """Return an instance as its image set keeps it, given its metadata as it came."""
@@ -231,41 +250,13 @@ class Placing:
         first = next((image_set for image_set in study.image_sets if image_set.visible), None)
         return grouping_keys(unpack_head(first.head)).study if first else None
 
-    @staticmethod
-    def _told(outcome: StoredInstance, target: Target | None) -> StoredInstance:
-        """Return an outcome with what is known of its image set once the whole request is placed."""
-        if target is None:
-            return outcome
-        return replace(
-            outcome,
-            image_set_id=target.image_set_id,
-            version=target.version,
-            is_primary=target.is_primary,
-            warnings=outcome.warnings if target.is_primary else (*outcome.warnings, NOT_PRIMARY),
-        )
-
 
 def refused(error: GatewayError, identity: Identity | None = None) -> StoredInstance:
     """Return the outcome of an instance that was not stored."""
-    return replace(_identified(identity) if identity else StoredInstance(), error=error)
+    return StoredInstance(*identity, error=error) if identity else StoredInstance(error=error)
 
 
-def _outcome(identity: Identity, original: Dataset | None = None) -> StoredInstance:
-    return replace(_identified(identity), warnings=_warnings(identity, original), original=original or {})
-
-
-def _warnings(identity: Identity, original: Dataset | None) -> tuple[int, ...]:
+def _warnings(identity: Identity, original: Dataset) -> tuple[int, ...]:
     """Return what an instance is stored with a warning for, as far as it does not depend on the image set's kind."""
-    one = _identified(identity)
-    uids = (one.sop_class_uid, one.sop_instance_uid, one.study_instance_uid, one.series_instance_uid)
     coerced = (COERCED,) if original else ()
-    return coerced if all(_REGULAR_UID.fullmatch(uid) for uid in uids) else (*coerced, IRREGULAR_UID)
-
-
-def _identified(identity: Identity) -> StoredInstance:
-    return StoredInstance(
-        identity.sop_class_uid,
-        identity.sop_instance_uid,
-        identity.study_instance_uid,
-        identity.series_instance_uid,
-    )
+    return coerced if all(_REGULAR_UID.fullmatch(uid) for uid in identity) else (*coerced, IRREGULAR_UID)
