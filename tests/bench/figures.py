@@ -14,6 +14,7 @@ class Figure:
 
     of_orthanc: how many times as good as Orthanc it is to be. against: the limit or the other figure it is divided by,
     and share what the quotient is to be at least, or for `less` at most. most: what the value itself is to be at most.
+    bare: what a server that does next to nothing gets of the same requests.
     """
 
     key: str
@@ -24,6 +25,7 @@ class Figure:
     against: str = ""
     share: float | None = None
     most: float | None = None
+    bare: str = ""
 
 
 def _stow() -> list[Figure]:
@@ -35,6 +37,7 @@ def _stow() -> list[Figure]:
             of_orthanc=3,
             against=f"hash and write {kilobytes} KB, {together} a file",
             share=0.5 if kilobytes == 512 else None,
+            bare=f"bare stow {kilobytes} KB, {clients} clients" if together == 1 else "",
         )
         for kilobytes in (512, 40)
         for together in (100, 1)
@@ -97,8 +100,22 @@ FIGURES = [
     Figure(
         "edit visible", "PATCH PatientName of a study of 500, until QIDO and WADO show it", "ms", "less", of_orthanc=500
     ),
-    Figure("edits, 1 client", "the same, answered, one client", "edits/s", against="SQLite commits", share=0.5),
-    Figure("edits, 32 clients", "the same, 32 clients, a study each", "edits/s", against="SQLite commits", share=1.2),
+    Figure(
+        "edits, 1 client",
+        "the same, answered, one client",
+        "edits/s",
+        against="SQLite commits",
+        share=0.5,
+        bare="bare edits, 1 client",
+    ),
+    Figure(
+        "edits, 32 clients",
+        "the same, 32 clients, a study each",
+        "edits/s",
+        against="SQLite commits",
+        share=1.2,
+        bare="bare edits, 32 clients",
+    ),
     Figure("edits, 32 clients, p99", "the slowest in a hundred of them", "ms", "less", most=10),
     *_edits(SIZES),
     Figure(
@@ -168,6 +185,7 @@ FIGURES = [
     ),
 ]
 
+# Of which a figure is a share. The last are a server's that does next to nothing (bare_server.py).
 LIMITS = {
     "hash and write 512 KB, 100 a file": "sha256, write, fdatasync: 512 KB, 100 a file",
     "hash and write 512 KB, 1 a file": "sha256, write, fdatasync: 512 KB, a file each",
@@ -176,5 +194,17 @@ LIMITS = {
     "SQLite commits": "SQLite transactions, synchronous=FULL, one after the other",
     "constant document": "Starlette answering a constant of the document's size",
     "loopback": "copy through a loopback socket",
+    "bare stow 512 KB, 1 clients": "a bare server storing 512 KB, 1 a request, 1 client",
+    "bare stow 512 KB, 8 clients": "a bare server storing 512 KB, 1 a request, 8 clients",
+    "bare stow 40 KB, 1 clients": "a bare server storing 40 KB, 1 a request, 1 client",
+    "bare stow 40 KB, 8 clients": "a bare server storing 40 KB, 1 a request, 8 clients",
+    "bare edits, 1 client": "a bare server taking edits, one client",
+    "bare edits, 32 clients": "a bare server taking edits, 32 clients",
 }
-LIMIT_UNITS = {"SQLite commits": "transactions/s", "constant document": "answers/s", "loopback": "MB/s"}
+LIMIT_UNITS = {
+    "SQLite commits": "transactions/s",
+    "constant document": "answers/s",
+    "loopback": "MB/s",
+    "bare edits, 1 client": "edits/s",
+    "bare edits, 32 clients": "edits/s",
+}

@@ -14,6 +14,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from tests.bench.products import Product
+
+# Those of gateway/store/sqlite_database.py that cost anything.
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=16384", "foreign_keys=ON")
+
 
 def hash_and_write(folder: Path, kilobytes: int, instances: int, in_a_file: int) -> float:
     """Return instances/s of sha256 of each, written to a file for `in_a_file` of them, with fdatasync of each file."""
@@ -36,8 +41,7 @@ def commits(folder: Path, count: int) -> float:
     """Return SQLite transactions/s, each durable: read a row of 1.7 KB, advance its number, insert the next."""
     path = folder / "limit.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        # The pragmas of gateway/store/sqlite_database.py that cost anything.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=16384", "foreign_keys=ON"):
+        for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").fetchall()
         connection.execute("CREATE TABLE current (id INTEGER PRIMARY KEY, version INTEGER)")
         connection.execute("CREATE TABLE version (id INTEGER, version INTEGER, head BLOB, PRIMARY KEY (id, version))")
@@ -78,33 +82,13 @@ def loopback(megabytes: int) -> float:
     return megabytes / seconds
 
 
-_CONSTANT = """
-import sys, uvicorn
-from starlette.applications import Starlette
-from starlette.responses import Response
-from starlette.routing import Route
-from gateway.commands.serve import listen, address_of, keep_freed_memory
-from gateway.http_protocol import http_protocol
-from gateway.settings import Settings
-body = bytes(int(sys.argv[1]))
-async def constant(request): return Response(body)
-keep_freed_memory()
-socket = listen("127.0.0.1", 0)
-print(address_of(socket), flush=True)
-config = uvicorn.Config(Starlette(routes=[Route("/", constant)]), loop="uvloop", http=http_protocol(Settings()),
-    ws="none", access_log=False, log_config=None, server_header=False)
-uvicorn.Server(config).run(sockets=[socket])
-"""
-
-
 @contextmanager
-def constant_server(size: int) -> Iterator[str]:
-    """Run a Starlette application that answers a constant of `size` bytes, served as the gateway is; yield its URL."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _CONSTANT, str(size)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
+def bare_server(folder: Path, size: int) -> Iterator[Product]:
+    """Run a server that does next to nothing (bare_server.py); its root answers a constant of `size` bytes."""
+    command = [sys.executable, "-m", "tests.bench.bare_server", str(folder), str(size)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         try:
-            yield process.stdout.readline().strip()
+            yield Product("bare", process.stdout.readline().strip(), "", process.pid, folder, "")
         finally:
             process.terminate()

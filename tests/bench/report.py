@@ -76,13 +76,14 @@ def ratios(of: Sequence[float], to: Sequence[float]) -> Spread | None:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the table. times: as good as Orthanc; share: of what the figure is held against."""
+    """A line of the table. times: as good as Orthanc; share: of what it is held against; bare: of a bare server's."""
 
     figure: Figure
     gateway: Spread
     orthanc: Spread | None
     times: Spread | None
     share: Spread | None
+    bare: Spread | None
 
     @property
     def verdicts(self) -> list[tuple[str, bool]]:
@@ -109,13 +110,14 @@ def lines(results: Results) -> list[Line]:
         against = results.values("limits", figure.against) or results.values("gateway", figure.against)
         pair = (mine, theirs) if figure.better == "more" else (theirs, mine)
         orthanc = spread(theirs) if theirs else None
-        found.append(Line(figure, spread(mine), orthanc, ratios(*pair), ratios(mine, against)))
+        bare = ratios(mine, results.values("limits", figure.bare))
+        found.append(Line(figure, spread(mine), orthanc, ratios(*pair), ratios(mine, against), bare))
     return found
 
 
 _HEADER = """\
-| work | unit | gateway | Orthanc | times as good as Orthanc | against | share of it | target |
-|---|---|---|---|---|---|---|---|
+| work | unit | gateway | Orthanc | times as good as Orthanc | against | share of it | of a bare server | target |
+|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -135,6 +137,7 @@ def _cells(line: Line) -> list[str]:
         str(line.times or "–"),
         LIMITS.get(figure.against, figure.against) or "–",
         str(line.share or "–") if figure.against else "–",
+        str(line.bare or "–"),
         verdicts or "–",
     ]
 

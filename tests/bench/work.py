@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import statistics
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -273,18 +274,25 @@ async def _editors(product: Product, run: Run) -> Measured:
         for number in range(run.scale.editors):
             run.studies["editors", number] = run.new_study(20)
             await store_study(product, run.studies["editors", number])
+    studies = [run.studies["editors", number] for number in range(run.scale.editors)]
+    seconds, times = await _edit_at_once(product, studies, max(2, run.scale.edits // 2))
+    return {"edits, 32 clients": len(times) / seconds, "edits, 32 clients, p99": quantile(times, 0.99)}
+
+
+async def _edit_at_once(product: Product, studies: Sequence[Study], each: int) -> tuple[float, list[float]]:
+    """Edit studies so often each, a client for each; return the seconds of all and the milliseconds of every edit."""
     times: list[float] = []
 
     async def edit_often(client: Client, study: Study) -> None:
-        for number in range(max(2, run.scale.edits // 2)):
+        for number in range(each):
             times.append(await _edit(client, product, study, number))
 
-    clients = [await Client(product.url).__aenter__() for _ in range(run.scale.editors)]
-    pairs = [(client, run.studies["editors", number]) for number, client in enumerate(clients)]
+    clients = [await Client(product.url).__aenter__() for _ in studies]
+    pairs = list(zip(clients, studies, strict=True))
     seconds = await at_once([lambda pair=pair: edit_often(*pair) for pair in pairs])
     for client in clients:
         await client.__aexit__()
-    return {"edits, 32 clients": len(times) / seconds, "edits, 32 clients, p99": quantile(times, 0.99)}
+    return seconds, times
 
 
 async def small_edits(product: Product, run: Run) -> Measured:
@@ -410,8 +418,26 @@ async def machine(run: Run) -> Measured:
             found[key] = await asyncio.to_thread(limits.hash_and_write, run.folder, kilobytes, count, together)
     found["SQLite commits"] = await asyncio.to_thread(limits.commits, run.folder, max(20, scale.edits * 5))
     found["loopback"] = await asyncio.to_thread(limits.loopback, 16 if scale.rounds == 1 else 512)
-    with limits.constant_server(run.document_size or 65536) as url:
-        async with Client(url) as client:
+    with (
+        tempfile.TemporaryDirectory(dir=run.folder) as folder,
+        limits.bare_server(Path(folder), run.document_size or 65536) as bare,
+    ):
+        async with Client(bare.url) as client:
             times = [await _timed(client, "/") for _ in range(max(10, scale.edits))]
+        found |= await _bare(bare, run)
     found["constant document"] = 1000 / statistics.median(times)
+    return found
+
+
+async def _bare(bare: Product, run: Run) -> Measured:
+    """Return what a server gets that does next to nothing for a store of one instance and for an edit."""
+    scale, found = run.scale, Measured()
+    for kilobytes in scale.kilobytes:
+        for clients, of in ((1, 1), (scale.clients, 8)):
+            each = max(1, scale.stow_singles // (2 if clients > 1 else 1))
+            found[f"bare stow {kilobytes} KB, {of} clients"] = await _stow_rate(bare, run, kilobytes, 1, each, clients)
+    for editors, shown in ((1, "1 client"), (scale.editors, "32 clients")):
+        studies = [run.new_study(1) for _ in range(editors)]
+        seconds, times = await _edit_at_once(bare, studies, max(2, scale.edits // (2 if editors > 1 else 1)))
+        found[f"bare edits, {shown}"] = len(times) / seconds
     return found
