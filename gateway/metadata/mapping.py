@@ -10,8 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
-import itertools
-import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,50 +91,6 @@ def to_instance_metadata(dataset: Dataset) -> InstanceMetadata:
     tags.sort()
     metadata = to_level_metadata({tag: dataset[tag] for tag in tags})
     return {"DICOM": metadata["DICOM"], "DICOMVRs": metadata.get("DICOMVRs", {})}
-
-
-class InstanceMapper:
-    """Maps instances as `to_instance_metadata` does, each by what differs from the one before. For several threads.
-
-    Files of a series that were read one after the other share the elements in which they are the same
-    (dicom/part10_alike.py), so that most need no look. Values are shared as well: nobody may change them.
-    """
-
-    def __init__(self) -> None:
-        self._before: tuple[list[Tag], list[Element], InstanceMetadata] | None = None
-
-    def instance_metadata(self, dataset: Dataset) -> InstanceMetadata:
-        tags = [tag for tag in dataset if tag not in NORMALISED_TAGS]
-        tags.sort()
-        elements = [dataset[tag] for tag in tags]
-        before = self._before
-        metadata = _like(before, tags, elements) if before is not None and before[0] == tags else None
-        if metadata is None:
-            metadata = to_instance_metadata(dataset)
-        self._before = tags, elements, metadata
-        return metadata
-
-    def forget(self) -> None:
-        """Forget the instance before, which is too large to keep."""
-        self._before = None
-
-
-def _like(
-    before: tuple[list[Tag], list[Element], InstanceMetadata], tags: Sequence[Tag], elements: Sequence[Element]
-) -> InstanceMetadata | None:
-    """Return the metadata of an instance with the tags of the one before; None where VRs may have to stand beside it.
-
-    DICOMVRs follow from VRs and from what is in sequences: where both stay, so do they.
-    """
-    _, others, metadata = before
-    attributes = metadata["DICOM"].copy()
-    for place in itertools.compress(range(len(tags)), map(operator.is_not, elements, others)):
-        element, other = elements[place], others[place]
-        if element.vr != other.vr or element.items or other.items:
-            return None
-        key, _, several = naming_of(tags[place])
-        attributes[key] = _value_in_document(element, several)
-    return {"DICOM": attributes, "DICOMVRs": metadata["DICOMVRs"].copy()}
 
 
 def attribute_of(tag: Tag, element: Element) -> AttributeValue:

@@ -16,7 +16,8 @@ from gateway.dicom.levels import shared_attributes
 from gateway.errors import GatewayError
 from gateway.metadata.fingerprint import head_digest, instance_text, joined_fingerprint, text_digest
 from gateway.metadata.image_set import Head, InstanceMetadata
-from gateway.metadata.mapping import InstanceMapper, to_head
+from gateway.metadata.instance_mapper import InstanceMapper
+from gateway.metadata.mapping import to_head
 from gateway.metadata.organise import Coerced, GroupingKeys, Identity, coerce, grouping_keys, place
 from gateway.store.blobs import Address
 from gateway.store.contents import ChangeSummary, ReceivedInstance, StoredInstance, StoredObject
