@@ -1,11 +1,7 @@
 // What OHIF shows of a study: node view.js CHROMIUM SITE STUDY PICTURE -> the text of its study list, on stdout, and a
 // picture of its first viewport. playwright-core is found by NODE_PATH.
 const { chromium } = require('playwright-core');
-
-const FLAGS = [
-  '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist',
-];
+const { FLAGS } = require('./flags.js');
 
 async function main([executablePath, site, study, picture]) {
   const browser = await chromium.launch({ executablePath, args: FLAGS });
