@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,6 +155,22 @@ def test_each_driver_has_its_files(driver: str, files: list[str]) -> None:
 
 def is_within_any(path: Path, library: str) -> bool:
     return any(is_within(name, {library}) for name in imports_of(path))
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES} - {PACKAGE}), ids=module_of)
+def test_each_file_is_on_the_contents_page_of_its_folder(folder: Path) -> None:
+    """Who opens a folder finds in `__init__.py` what each file is for."""
+    words = set(re.findall(r"\w+", (folder / "__init__.py").read_text()))
+
+    assert {path.stem for path in folder.glob("*.py")} - words == {"__init__"}
+
+
+def test_each_file_of_the_package_is_in_the_tree_of_architecture() -> None:
+    """docs/architecture.md draws the package: its files, and its folders."""
+    tree = (PACKAGE.parent / "docs" / "architecture.md").read_text().partition("## The tree")[2]
+    here = {path.name if path.parent == PACKAGE else f"{path.parent.name}/" for path in FILES}
+
+    assert {name for name in here if not re.search(rf"\b{name}", tree)} == set()
 
 
 def test_no_file_is_called_after_nothing() -> None:

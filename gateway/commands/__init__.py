@@ -1,4 +1,12 @@
-"""The commands of `gateway`, a file each; gateway/cli.py has their options.
+"""The commands of `gateway`; gateway/cli.py has their options.
+
+    serve           the gateway
+    import_files    `import` of a folder; import_pacs: of another DICOMweb server
+    versions        `history`, `diff`, `revert`
+    translate       a DICOM JSON edit as an update document
+    verify, backup  of a data folder
+    connect         the gateway a command speaks to
+    terminal        what commands show
 
 Each is a function that takes what its options say and returns an exit status. Those that work on records speak HTTP
 to a gateway: one that runs elsewhere, or one that runs in the command's own process over a data folder (connect.py),

@@ -13,7 +13,9 @@ xml_text     ... its text, read strictly
 xml_values   ... one value of it, by VR
 attribute_rules  which tags and VRs a client may name, in either model
 part10       PS3.10 files: reading, and writing with edits in them
-part10_*     ... its steps: walk, values, read, write, rewrite
+part10_walk  ... where elements lie; part10_top: at the top level; part10_values: their values
+part10_read  ... to a dataset; part10_alike: by what files have in common; part10_pattern: whether they have it
+part10_write ... from a dataset; part10_rewrite: a file with other attributes; part10_splice: with few others
 encoding     ... how each transfer syntax writes data elements
 characters   ... Specific Character Set (PS3.3 C.12.1.1.2)
 multipart    multipart/related bodies (RFC 2046, PS3.18 section 8.6)

@@ -9,6 +9,9 @@ cases                ... what the table's checks ask about a target
 pixel_description    ... the attributes that say how the stored pixels are to be read
 apply                version N and an update to version N+1
 diff                 what changed between two versions
+fingerprint          whether an instance is as it came
+dicom_json           documents to the DICOM JSON Model; series_json: whole series
+study_summary        what a search for studies returns
 organise             which image set an instance belongs to, and its coercion to it
 original_attributes  what an instance said before it was changed
 """
