@@ -141,7 +141,7 @@ def load_settings(environment: Mapping[str, str], options: Mapping[str, str | No
     problems = [_unknown(name) for name in environment if name.startswith(PREFIX) and name not in _VARIABLES]
     given = [(name, setting, environment[name]) for name, setting in _VARIABLES.items() if name in environment]
     given += [(option_of(setting), setting, text) for setting, text in (options or {}).items() if text is not None]
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}  # _parse gives each field its type
     for name, setting, text in given:
         try:
             found[setting] = _parse(setting, text)
@@ -149,7 +149,7 @@ def load_settings(environment: Mapping[str, str], options: Mapping[str, str | No
             problems.append(f"{name} must be {error}")
     if problems:
         raise InvalidSettings(problems)
-    return Settings(**found)  # type: ignore[arg-type]  # _parse gave each field its type
+    return Settings(**found)
 
 
 def variable_of(setting: str) -> str:

@@ -9,14 +9,15 @@ import pytest
 from gateway.dicom.dataset import Element
 from gateway.dicom.dictionary import entry_of
 from gateway.dicom.levels import LEVELS, NORMALISED, level_of, shared_attributes, split_by_level
+from gateway.errors import Level
 
 NORMALISED_TAGS = [tag for modules in NORMALISED.values() for tag in chain.from_iterable(modules.values())]
 
 
 @pytest.mark.parametrize(("level", "count"), [("Patient", 46), ("Study", 50), ("Series", 44)])
-def test_count_of_each_level(level: str, count: int) -> None:
+def test_count_of_each_level(level: Level, count: int) -> None:
     """HealthImaging's guide lists 46, 50 and 44 elements: 140 in all."""
-    tags = list(chain.from_iterable(NORMALISED[level].values()))  # type: ignore[index]
+    tags = list(chain.from_iterable(NORMALISED[level].values()))
 
     assert len(tags) == len(set(tags)) == count
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.dicom.dataset import Dataset, Element
 from gateway.dicom.dictionary import entry_of
-from gateway.dicom.matching import Condition, Kind, like, matches, matches_all
+from gateway.dicom.matching import Condition, Kind, QueryLevel, like, matches, matches_all
 from gateway.dicom.query_string import RETURNED, attribute_path, parse_query
 from gateway.errors import InvalidQuery, InvalidUid
 
@@ -373,9 +373,9 @@ def test_too_many_conditions_are_refused() -> None:
         ("Series", "RequestAttributesSequence"),
     ],
 )
-def test_an_attribute_that_cannot_be_matched_is_ignored_with_a_warning(level: str, name: str) -> None:
+def test_an_attribute_that_cannot_be_matched_is_ignored_with_a_warning(level: QueryLevel, name: str) -> None:
     """Q4: a filter that is dropped in silence shows one patient's results for another's."""
-    query = parse_query(level, {}, [(name, "x")])  # type: ignore[arg-type]
+    query = parse_query(level, {}, [(name, "x")])
 
     assert query.conditions == ()
     assert query.warnings == (f"The {name} attribute cannot be matched in this search and was ignored.",)
@@ -423,21 +423,21 @@ VALUES = {"DA": "20040119", "TM": "10", "UI": "1.2", "IS": "1"}
 
 
 @pytest.mark.parametrize(("level", "name"), [(level, name) for level, names in REQUIRED_KEYS for name in names.split()])
-def test_the_required_keys_can_be_matched(level: str, name: str) -> None:
+def test_the_required_keys_can_be_matched(level: QueryLevel, name: str) -> None:
     """Q13: at their level, and those of the levels above."""
     path = attribute_path(name)
     entry = entry_of(path[-1]) if path else None
     assert entry is not None
 
-    query = parse_query(level, {}, [(name, VALUES.get(entry.vr, "X"))])  # type: ignore[arg-type]
+    query = parse_query(level, {}, [(name, VALUES.get(entry.vr, "X"))])
 
     assert len(query.conditions) == 1 and query.warnings == ()
 
 
 @pytest.mark.parametrize("level", RETURNED)
-def test_the_attributes_of_results_are_standard_ones_in_order(level: str) -> None:
+def test_the_attributes_of_results_are_standard_ones_in_order(level: QueryLevel) -> None:
     """Q14: Tables 10.6.3-3 to 10.6.3-5."""
-    tags = [returned.tag for returned in RETURNED[level]]  # type: ignore[index]
+    tags = [returned.tag for returned in RETURNED[level]]
 
     assert tags == sorted(tags)
     assert all(entry_of(tag) for tag in tags)

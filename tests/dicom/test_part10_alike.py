@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,10 +36,10 @@ def seen(part10: Part10) -> tuple[list[object], object, object, object]:
     return list(part10.dataset.items()), part10.transfer_syntax_uid, part10.bulk, part10.pixel_data
 
 
-def outcome(read: object, data: bytes) -> object:
+def outcome(read: Callable[[bytes], Part10], data: bytes) -> object:
     """What a reader says of a file, refusals included."""
     try:
-        return seen(read(data))  # type: ignore[operator]
+        return seen(read(data))
     except InvalidPart10 as error:
         return str(error), error.offset
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.dicom.dictionary import entry_of
+from gateway.dicom.matching import QueryLevel
 from gateway.dicom.query_string import PARAMETERS, RETURNED, WILDCARD_VRS
 from gateway.dicomweb import frames, qido, rendered, stow, wado, wado_uri
 from gateway.dicomweb.capabilities import TRANSACTIONS
@@ -90,9 +91,9 @@ def test_the_statuses_are_those_of_the_code() -> None:
 
 
 @pytest.mark.parametrize("level", RETURNED)
-def test_the_attributes_of_results_are_listed(level: str) -> None:
+def test_the_attributes_of_results_are_listed(level: QueryLevel) -> None:
     """In the order of their tags, in italics where they may be missing."""
-    entries = [(entry_of(returned.tag), returned.always) for returned in RETURNED[level]]  # type: ignore[index]
+    entries = [(entry_of(returned.tag), returned.always) for returned in RETURNED[level]]
     names = [entry.keyword if always else f"*{entry.keyword}*" for entry, always in entries if entry]
 
     assert f"| {level} | {', '.join(names)} |" in PAGE

@@ -103,7 +103,7 @@ def share_folders() -> None:
     """Have this process give packs names that begin alike, so that several of them come into a new folder at once."""
     real = uuid.uuid4
     begins = [f"{first}{second}" for first in ("ab", "cd") for second in ("12", "34", "56")]
-    uuid.uuid4 = lambda: uuid.UUID(begins[real().int % len(begins)] + real().hex[4:])  # type: ignore[assignment]
+    uuid.uuid4 = lambda: uuid.UUID(begins[real().int % len(begins)] + real().hex[4:])
 
 
 def take_time() -> None:

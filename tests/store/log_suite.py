@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -17,6 +18,7 @@ from gateway.store.edits import Answer, Job
 from gateway.store.log import (
     Append,
     Candidate,
+    Choice,
     CurrentStudy,
     Filter,
     ImageSetColumns,
@@ -50,7 +52,7 @@ def new_version(image_set_id: str, version: int, count: int = 0, study: str = ST
     ]
     parts = dict(enumerate(pack_parts(placed), 100 * version))
     slots = [(one.sop_instance_uid, slot) for slot, part in enumerate(parts.values()) for one in unpack_part(part)]
-    fields = {
+    fields: dict[str, Any] = {
         "image_set_id": image_set_id,
         "version": version,
         "study_instance_uid": study,
@@ -73,7 +75,11 @@ def new_version(image_set_id: str, version: int, count: int = 0, study: str = ST
         "slots": slots,
         **changes,
     }
-    return NewVersion(**fields)  # type: ignore[arg-type]
+    return NewVersion(**fields)
+
+
+def only(uid: str) -> Choice:
+    return lambda image_set: [uid]
 
 
 def new_study(expected: int, members: Sequence[tuple[str, int]], study: str = STUDY) -> NewStudyVersion:
@@ -300,7 +306,7 @@ class LogTests:
             uid = f"{version.version}.1"
             looked_at = await log.read(DATASTORE, A, instances=[uid])
 
-            study = await log.current_study(DATASTORE, STUDY, lambda one, uid=uid: [uid])  # type: ignore[misc]
+            study = await log.current_study(DATASTORE, STUDY, only(uid))
 
             [current] = study.image_sets
             assert (study.version, current.properties) == (version.version, looked_at.properties)
@@ -466,7 +472,7 @@ class LogTests:
         for number, date in enumerate(["20200101", "20220101", "", "20220101"], 1):
             study = new_study(0, [(f"{number:032}", 1)], f"1.{number}")
             columns = StudyColumns(f"{number:032}", study_date=date)
-            study = NewStudyVersion(**{**_fields(study), "columns": columns})
+            study = replace(study, columns=columns)
             new = new_version(f"{number:032}", 1, study=f"1.{number}")
             await log.append(Append(DATASTORE, (study,), (new,), START))
         seen: list[str] = []
@@ -514,7 +520,7 @@ class LogTests:
         await log.append(append_of(new_version(A, 1), new_version(B, 1, is_primary=False)))
         assert await log.find(DATASTORE, "series", [], lambda candidate: True) == 1
 
-        hidden = NewStudyVersion(**{**_fields(new_study(1, [(A, 2), (B, 1)])), "columns": None})
+        hidden = replace(new_study(1, [(A, 2), (B, 1)]), columns=None)
         await log.append(Append(DATASTORE, (hidden,), (new_version(A, 2, state="DELETED"),), START))
 
         assert await log.find(DATASTORE, "series", [], lambda candidate: True) == 0
@@ -599,7 +605,3 @@ class LogTests:
         await log.ready()
 
         assert await log.since(DATASTORE, 0, 10) == []
-
-
-def _fields(study: NewStudyVersion) -> dict[str, object]:
-    return {name: getattr(study, name) for name in NewStudyVersion.__slots__}

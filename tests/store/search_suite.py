@@ -228,9 +228,8 @@ class SearchTests:
         some = (Condition(STUDY_DATE, "DA", "range", ("20200101", "20200201")),)
         of_one = (Condition(STUDY_UID, "UI", "uids", ("1.1",)),)
 
-        async def found(level: QueryLevel, conditions: tuple[Condition, ...] = (), **page: int) -> list[str]:
-            query = Query(level, conditions, order="updated", **page)  # type: ignore[arg-type]
-            matches = (await filled.search(datastore_id, query)).matches
+        async def found(level: QueryLevel, conditions: tuple[Condition, ...] = (), **page: Any) -> list[str]:
+            matches = (await filled.search(datastore_id, Query(level, conditions, order="updated", **page))).matches
             return [match.sop_instance_uid or match.study_instance_uid for match in matches]
 
         assert await found("Study") == ["1.1", "1.6", "1.5", "1.4", "1.3", "1.2"]

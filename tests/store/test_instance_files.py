@@ -19,8 +19,9 @@ HEAD = Head({"DICOM": {}}, {"DICOM": {"StudyInstanceUID": "1.2"}}, {"DICOM": {"S
 def read(dicom: dict[str, Any], vrs: dict[str, str] | None = None) -> Digested:
     """One instance, packed into a part and read out of it again."""
     part = pack_part([PlacedInstance("1.2.3.4", 7, {"DICOM": dicom, "DICOMVRs": vrs or {}})])
-    version = StoredVersion(None, b"", (PartReference(3, 1, ()),), {0: part})  # type: ignore[arg-type]
-    [one] = digested(StoredFiles(version, {7: StoredObject(None, "ab" * 32, b"")}))[3].values()  # type: ignore[arg-type]
+    nobody_looks: Any = None
+    version = StoredVersion(nobody_looks, b"", (PartReference(3, 1, ()),), {0: part})
+    [one] = digested(StoredFiles(version, {7: StoredObject(nobody_looks, "ab" * 32, b"")}))[3].values()
     return one
 
 
