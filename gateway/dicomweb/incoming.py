@@ -30,26 +30,21 @@ class Incoming:
         self._file = IncomingFile(pack)
 
     def take(self, events: Iterable[Event]) -> None:
-        """Take some of a body in, on a thread: a part is a file, read at its end, or noted why it is refused."""
+        """Take some of a body in: a part is a file, read at its end, or noted why it is refused.
+
+        For a thread, and for the event loop at the beginning of a body, of which no more than a little came yet.
+        """
         for event in events:
-            match event:
-                case PartData(data):
-                    self._file.write(data)
-                case PartEnds():
-                    self._file_ends()
+            self._take(event)
 
     def take_little(self, events: list[Event]) -> list[Event]:
-        """Take what is little work of some of a body in, and return the rest: from the end of a file that is more."""
+        """Take what is little work of some of a body in, and return the rest: from the end of a file that is more.
+
+        For the event loop.
+        """
         for place, event in enumerate(events):
-            match event:
-                case PartData(data):
-                    self._file.write(data)
-                case PartEnds():
-                    file = self._file.read_at_once(self._inline_limit)
-                    if file is None:
-                        return events[place:]
-                    self._note(file)
-                    self._file = IncomingFile(self.pack)
+            if not self._take(event, little=True):
+                return events[place:]
         return []
 
     async def add(self, chunks: Iterable[Buffer]) -> None:
@@ -61,14 +56,28 @@ class Incoming:
             self._file.write(memoryview(piece))
         self._file_ends()
 
-    def _file_ends(self) -> None:
+    def _take(self, event: Event, *, little: bool = False) -> bool:
+        """Take some of a body in, and return whether it is. little: leave the end of a file that is more work."""
+        match event:
+            case PartData(data):
+                self._file.write(data)
+            case PartEnds():
+                return self._file_ends(little=little)
+        return True
+
+    def _file_ends(self, *, little: bool = False) -> bool:
+        """Read the file that came, note what becomes of it, and begin the next; return whether that is done."""
         try:
-            file = self._file.read(self._inline_limit)
+            read = self._file.read_at_once if little else self._file.read
+            file = read(self._inline_limit)
         except InvalidPart10 as error:
             self.outcomes.append(Failed(error))
         else:
+            if file is None:
+                return False
             self._note(file)
         self._file = IncomingFile(self.pack)
+        return True
 
     def _note(self, file: WrittenFile) -> None:
         dataset = file.part10.dataset

@@ -55,10 +55,10 @@ class Pack(Protocol):
         """Return bytes written so far, for parsing before anything is committed."""
 
     def append(self, data: bytes | bytearray | memoryview) -> None:
-        """`write` for who is on a thread of their own: it waits for the disk there."""
+        """`write` on the thread it is called on, which may wait for the disk there unless the pack stays small."""
 
     def look(self, offset: int, length: int) -> memoryview:
-        """`view` for who is on a thread of their own."""
+        """`view` on the thread it is called on."""
 
     async def commit(self) -> None:
         """Make every byte durable, power loss included. Raises StorageFull or StorageFailed."""

@@ -2,7 +2,8 @@
 
 Whoever receives files, over HTTP or out of a bucket, puts them into a pack with this, so that what is stored of a file
 is the same whatever way it came. To hash, write and read one takes a millisecond and waits for the disk: it is done on
-a thread, for many pieces at a time, while more of them arrive.
+a thread, for many pieces at a time, while more of them arrive. But for what is less work than to go there: that is done
+on the event loop, where it arrives (Ahead).
 """
 
 from __future__ import annotations
@@ -51,10 +52,11 @@ class WrittenFile:
 
 
 class IncomingFile:
-    """One file that is being written to a pack, on a thread. Not for two at once in one pack.
+    """One file that is being written to a pack. Not for two at once in one pack.
 
     It is hashed while it is written. Then only its headers and large binary values are looked at: what of a mapped file
-    is looked at counts as memory, and the pixels of one may be two gigabytes.
+    is looked at counts as memory, and the pixels of one may be two gigabytes. To `write` much and to `read` is for a
+    thread.
     """
 
     def __init__(self, pack: Pack) -> None:
@@ -182,7 +184,7 @@ async def received_instance(file: WrittenFile, pack: Pack) -> ReceivedInstance:
 
 
 def as_received(file: WrittenFile, pack: Pack) -> ReceivedInstance:
-    """`received_instance` for who is on a thread of their own."""
+    """`received_instance`, on the thread it is called on."""
     bulk: dict[str, Address] = {}
     for uri, value in file.part10.bulk.items():
         if isinstance(value, Span):
