@@ -5,7 +5,8 @@ document             the 1.1 documents: reading and writing them
 mapping              datasets and merge patches to 1.1 and back
 targets              what an update names, one thing after the other
 constraints          what an update may not do, and what force lifts: the table
-cases                ... what the table's checks ask about a target
+checks               ... how each row of it is broken
+cases                ... what the checks ask about a target
 pixel_description    ... the attributes that say how the stored pixels are to be read
 apply                version N and an update to version N+1
 diff                 what changed between two versions

@@ -1,4 +1,4 @@
-"""One target of an update, and what is known of it: what the constraints ask about (constraints.py)."""
+"""One target of an update, and what is known of it: what the checks of the constraints ask about (checks.py)."""
 
 from __future__ import annotations
 

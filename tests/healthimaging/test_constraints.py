@@ -1,4 +1,4 @@
-"""The constraints as boto3 meets them: every row of tests/metadata/test_constraints.py, in both profiles.
+"""The constraints as boto3 meets them: the rows and examples of tests/metadata/, in both profiles.
 
 There the rules are asked, here a gateway of each profile, over a real image set that has the metadata of the tables.
 """
@@ -24,7 +24,7 @@ from tests.conftest import Server, serving
 from tests.healthimaging.clients import boto3_client
 from tests.healthimaging.conftest import ImageSet, image_set, stow
 from tests.healthimaging.test_copying import copy
-from tests.metadata import test_constraints as rules
+from tests.metadata import test_checks, test_constraints
 from tests.metadata.examples import image_set as example
 
 RULES = {constraint.rule for constraint in CONSTRAINTS}
@@ -44,22 +44,22 @@ class Case:
 def cases(profile: Profile) -> Iterator[Any]:
     """Yield the rows of the tables of rules, and the shared vectors where they are."""
     rows: list[tuple[str, Case]] = []
-    for rule, updates in rules.NEVER_LIFTED:
+    for rule, updates in test_checks.NEVER_LIFTED:
         rows.append((rule, Case(updates, frozenset({rule}), frozenset({rule}), complete=False)))
-    for rule, updates in rules.LIFTED:
+    for rule, updates in test_checks.LIFTED:
         rows.append((rule, Case(updates, frozenset({rule}), frozenset())))
-    for rule, updates, profiles in rules.STANDING:
+    for rule, updates, profiles in test_checks.STANDING:
         if profile in profiles:
             rows.append((rule, Case(updates, frozenset({rule}), frozenset({rule}), primary=True, complete=False)))
-    for printed in rules.EXAMPLES:
+    for printed in test_constraints.EXAMPLES:
         updates, older, newer = printed.values
         rows.append((str(printed.id), Case(updates, frozenset(older if profile == "2024-07" else newer), frozenset())))
     for number, (name, case) in enumerate(rows):
         yield pytest.param(profile, case, None, id=f"{profile} {number} {name}")
-    for shared in rules.shared["cases"]:
+    for shared in test_constraints.shared["cases"]:
         told = [frozenset(shared[profile][which]) for which in ("violations", "violationsWithForce")]
         case = Case(MetadataUpdates(shared["updatable"], shared["removable"]), *told, primary=shared["primary"])
-        yield pytest.param(profile, case, rules.shared["metadata"], id=f"{profile} shared {shared['name']}")
+        yield pytest.param(profile, case, test_constraints.shared["metadata"], id=f"{profile} shared {shared['name']}")
 
 
 CASES = [row for profile in PROFILES for row in cases(profile)]

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from gateway.dicom.dataset import Dataset, Element, MergePatch, in_tag_order
 from gateway.dicom.dictionary import vrs_of
 from gateway.dicom.levels import LEVELS, split_by_level
+from gateway.errors import Violation
+from gateway.metadata.constraints import violations
 from gateway.metadata.document import read_document
-from gateway.metadata.image_set import ImageSetMetadata, MetadataUpdates
+from gateway.metadata.image_set import ImageSetMetadata, MetadataUpdates, Profile
 from gateway.metadata.mapping import LevelPatch, to_head, to_instance_metadata, to_updates
+from gateway.metadata.targets import targets_of
 from tests.strategies import datasets, elements
 
 STUDY = "1.2.826.0.1.3680043.8.498.1"
@@ -157,3 +160,17 @@ def edits(draw: st.DrawFn) -> tuple[Dataset, MergePatch]:
         changed = st.sampled_from(allowed).flatmap(lambda vr: elements(vr, odd_vrs=True))
         patch[tag] = draw(st.none() | changed)
     return before, patch
+
+
+# -- what the constraints say of updates of it
+
+
+def found(
+    updates: MetadataUpdates, *, profile: Profile = "2024-07", primary: bool = True, force: bool = False
+) -> list[Violation]:
+    """Return what updates of the example image set break."""
+    return violations(image_set(), targets_of(updates), profile=profile, primary=primary, force=force)
+
+
+def rules(updates: MetadataUpdates, **how: Any) -> list[str]:
+    return [violation.rule for violation in found(updates, **how)]
