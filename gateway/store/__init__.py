@@ -17,12 +17,13 @@ parts              how the instances of an image set are cut, packed and joined
 
 log                VersionLog: what VersionedStore keeps versions in (seam B); frame_log: image frames beside them;
                    import_log: import jobs
+appends            ... the values it speaks of: what is written; log_contents: what is read and found
 log_sqlite         ... one SQLite file, one process; its SQL is in sqlite_append, sqlite_versions, sqlite_qido and
                    qido_statements, sqlite_search, sqlite_changes, sqlite_tables, sqlite_tags and schema/;
                    instance_key: by what an instance is looked for
 sqlite_frame_log   ... FrameLog in it; sqlite_import_log: ImportLog
-study_now          a study as it is now, and what an append makes of it; kept: what was read and stays until
-                   somebody writes
+study_now          a study as it is now, and what an append makes of it; kept_studies: those that are known without
+                   reading; kept: what was read and stays until somebody writes
 sqlite_database    the file, opened: group commit; sqlite_connection: a connection on its thread, and errors;
                    sqlite_schema: the steps of its schema; row_checksums: of what it says in each row
 blobs              Blobs: immutable bytes (seam C)

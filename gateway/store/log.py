@@ -1,38 +1,65 @@
-"""VersionLog, seam B: where versions are kept, in five methods over a transactional table store.
+"""VersionLog, seam B: where versions are kept, over a transactional table store.
 
 Everything is an append: a new image set is its version 1, an edit version N+1, a revert N+1 with the head and manifest
 of an older one, a delete N+1 in state DELETED. The study is the unit of atomicity, and one row of it the lock: an
 append names the study version it was made from. Data stores, jobs and remembered answers are small tables beside it,
 because an answer must be kept by the transaction it answers. tests/store/log_suite.py is the contract.
+
+What is written is in appends.py, what is read in log_contents.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from gateway.errors import VersionConflict
 from gateway.metadata.study_summary import StudySummary
+from gateway.store.appends import Append, ImageSetColumns, NewStudyVersion, NewVersion, RememberedAnswer, StudyColumns
 from gateway.store.blobs import Address
-from gateway.store.contents import (
-    Action,
-    ChangeSummary,
-    Datastore,
-    Happening,
-    ImageSetState,
-    ImageSetVersion,
-    Provenance,
-    StoredObject,
-    StudyVersion,
-    WorkflowStatus,
-)
+from gateway.store.contents import Datastore, Happening, ImageSetVersion, StoredObject, StudyVersion
 from gateway.store.edits import Answer, Job
 from gateway.store.frame_log import FrameLog
 from gateway.store.import_log import ImportLog
-from gateway.store.parts import Manifest, Part
+from gateway.store.log_contents import (
+    Candidate,
+    CurrentImageSet,
+    CurrentStudy,
+    Filter,
+    FoundImageSet,
+    SearchLevel,
+    SearchOrder,
+    Stored,
+    StoredFiles,
+    StoredVersion,
+)
+from gateway.store.parts import Part
 from gateway.store.searches import ImageSetSearch
+
+# The seam as a whole: the protocol, and the values it speaks of.
+__all__ = [
+    "Append",
+    "Candidate",
+    "Choice",
+    "CurrentImageSet",
+    "CurrentStudy",
+    "Filter",
+    "FoundImageSet",
+    "ImageSetColumns",
+    "NewStudyVersion",
+    "NewVersion",
+    "RememberedAnswer",
+    "SearchLevel",
+    "SearchOrder",
+    "Stored",
+    "StoredFiles",
+    "StoredVersion",
+    "StudyChanged",
+    "StudyColumns",
+    "VersionLog",
+    "no_instances",
+]
 
 Result = TypeVar("Result")
 
@@ -48,245 +75,6 @@ Choice: TypeAlias = "Callable[[ImageSetVersion], Collection[str] | None]"
 def no_instances(image_set: ImageSetVersion) -> Collection[str]:
     """Choose none."""
     return ()
-
-
-# -- what is written
-
-
-@dataclass(frozen=True, slots=True)
-class ImageSetColumns:
-    """What SearchImageSets searches for. study_time: YYYYMMDDHHMMSS.FFFFFF, "" without a StudyDate."""
-
-    modality: str = ""
-    patient_id: str = ""
-    accession_number: str = ""
-    study_id: str = ""
-    study_time: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StudyColumns:
-    """What QIDO-RS searches for. image_set_id: the one whose head speaks for the study.
-
-    study_date: YYYYMMDD or "". Names: case folded, one for each component group.
-    names: all of them, a line for each, with and without accents. modalities: sorted, with how many series of each.
-    summary: the values of a StudySummary.
-    """
-
-    image_set_id: str
-    study_date: str = ""
-    study_time: str = ""
-    patient_id: str = ""
-    accession_number: str = ""
-    study_id: str = ""
-    study_description: str = ""
-    patient_name: tuple[str, ...] = ()
-    referring_physician_name: tuple[str, ...] = ()
-    names: str = ""
-    modalities: Mapping[str, int] = field(default_factory=dict)
-    sop_classes: tuple[str, ...] = ()
-    series_count: int = 0
-    instance_count: int = 0
-    summary: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NewVersion:
-    """A version of an image set to append.
-
-    parts: those this version adds, by number. slots: (SOP Instance UID, slot) pairs it adds. next_part, next_object:
-    the first numbers still free after it.
-    """
-
-    image_set_id: str
-    version: int
-    study_instance_uid: str
-    series_instance_uid: str
-    created_at: datetime
-    updated_at: datetime
-    state: ImageSetState
-    workflow_status: WorkflowStatus
-    is_primary: bool
-    action: Action
-    provenance: Provenance
-    forced: bool
-    changed: ChangeSummary
-    head: bytes
-    manifest: Manifest
-    columns: ImageSetColumns
-    next_part: int
-    next_object: int
-    parts: Mapping[int, Part] = field(default_factory=dict)
-    slots: Sequence[tuple[str, int]] = ()
-    objects: Mapping[int, StoredObject] = field(default_factory=dict)
-    bulk: Mapping[str, Address] = field(default_factory=dict)
-    message: str | None = None
-    copied_from: tuple[str, int] | None = None
-
-    @property
-    def modality(self) -> str:
-        return self.columns.modality
-
-
-@dataclass(frozen=True, slots=True)
-class NewStudyVersion:
-    """A version of a study to append. expected: the version it was made from, 0 for a new study.
-
-    members: image set ids and versions, in the order the image sets were created. columns: None where no primary
-    image set is left, so that DICOMweb sees nothing.
-    """
-
-    study_instance_uid: str
-    expected: int
-    updated_at: datetime
-    action: Action
-    forced: bool
-    provenance: Provenance
-    changed: ChangeSummary
-    members: tuple[tuple[str, int], ...]
-    columns: StudyColumns | None
-
-    @property
-    def version(self) -> int:
-        return self.expected + 1
-
-
-@dataclass(frozen=True, slots=True)
-class RememberedAnswer:
-    """An answer to keep for an Idempotency-Key."""
-
-    key: str
-    digest: str
-    answer: Answer
-
-
-@dataclass(frozen=True, slots=True)
-class Append:
-    """What one transaction writes: versions of one study, or of two where an image set moves between them.
-
-    most_metadata: how many bytes of JSON the metadata of each new version may have; TooLarge otherwise.
-    """
-
-    datastore_id: str
-    studies: tuple[NewStudyVersion, ...]
-    versions: tuple[NewVersion, ...]
-    at: datetime
-    remember: RememberedAnswer | None = None
-    most_metadata: int | None = None
-
-
-# -- what is read
-
-
-@dataclass(frozen=True, slots=True)
-class StoredVersion:
-    """A version as it lies in the log. parts: by slot, those asked for."""
-
-    properties: ImageSetVersion
-    head: bytes
-    manifest: Manifest
-    parts: Mapping[int, Part]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFiles:
-    """A version as it lies in the log, and the stored objects of its instances by their numbers.
-
-    Objects of other instances may be among them.
-    """
-
-    version: StoredVersion
-    objects: Mapping[int, StoredObject]
-
-
-@dataclass(frozen=True, slots=True)
-class CurrentImageSet:
-    """The current version of an image set, with what a writer of the next one needs."""
-
-    properties: ImageSetVersion
-    head: bytes
-    manifest: Manifest
-    parts: Mapping[int, Part]
-    modality: str
-    next_part: int
-    next_object: int
-
-    @property
-    def image_set_id(self) -> str:
-        return self.properties.image_set_id
-
-    @property
-    def visible(self) -> bool:
-        """Whether DICOMweb sees it."""
-        return self.properties.is_primary and self.properties.state != "DELETED"
-
-
-@dataclass(frozen=True, slots=True)
-class CurrentStudy:
-    """A study as it is now, in one consistent read. version 0: there is no such study yet.
-
-    image_sets: in the order they were created, deleted ones included.
-    """
-
-    study_instance_uid: str
-    version: int
-    image_sets: tuple[CurrentImageSet, ...]
-
-
-# -- what is found
-
-
-# What a search counts. Candidates of a search for instances are their series.
-SearchLevel = Literal["study", "series", "instance"]
-SearchOrder = Literal["study_date", "updated"]
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """A condition that an index answers. field: a name in StudyColumns, "study_instance_uid",
-    "series_instance_uid", "sop_instance_uid", "modality" (of the series) or "modalities".
-
-    equal: any of the values. like: the one value, with * and ?, and of names case folded. words: the one value has how
-    words of a name begin, one in each line, without case and accents; it narrows, and lets others through as well.
-    between: (lower, upper), either may be "". present: "warning_reason", in a stored instance of the series.
-    """
-
-    field: str
-    kind: Literal["equal", "like", "words", "between", "present"]
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A study or a series that passed the filters. For a study, head is that of its first primary image set.
-
-    parts: reads parts by number, while the search goes on. warnings: reads the warnings of its instances, by the number
-    of the stored object.
-    """
-
-    study_instance_uid: str
-    head: bytes
-    manifest: Manifest
-    modalities: tuple[str, ...]
-    sop_classes: tuple[str, ...]
-    series_count: int
-    instance_count: int
-    parts: Callable[[Collection[int]], list[Part]]
-    warnings: Callable[[], Mapping[int, tuple[int, ...]]]
-
-
-@dataclass(frozen=True, slots=True)
-class FoundImageSet:
-    """A match of SearchImageSets."""
-
-    properties: ImageSetVersion
-    head: bytes
-    series_count: int
-    instance_count: int
-
-
-# Stored objects by image set id and SOP Instance UID.
-Stored: TypeAlias = Mapping[str, Mapping[str, StoredObject]]
 
 
 class VersionLog(Protocol):

@@ -1,7 +1,6 @@
 """VersionLog in one SQLite file: the methods, each one hop to a connection's thread.
 
-Studies as they are now are kept once they were read (kept.py), and after an append as it leaves them (study_now.py):
-every edit and every retrieve begins with one.
+What is known of a study is not read again (kept_studies.py): every edit and every retrieve begins with one.
 
 The SQL is in files by subject: sqlite_append writes versions and sqlite_versions reads them, sqlite_qido has QIDO-RS,
 as qido_statements says it, sqlite_search SearchImageSets, sqlite_tables data stores and jobs. sqlite_database has the
@@ -11,10 +10,9 @@ connections.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from gateway.errors import NotFound
 from gateway.metadata.study_summary import StudySummary
@@ -33,11 +31,11 @@ from gateway.store.edits import Answer, Job
 from gateway.store.frame_log import FrameLog
 from gateway.store.import_log import ImportLog
 from gateway.store.kept import Kept
+from gateway.store.kept_studies import KeptStudies
 from gateway.store.log import (
     Append,
     Candidate,
     Choice,
-    CurrentImageSet,
     CurrentStudy,
     Filter,
     FoundImageSet,
@@ -58,29 +56,8 @@ from gateway.store.study_now import StudyNow, after_append
 
 Result = TypeVar("Result")
 
-# Image sets in the studies kept, each with its head and its manifest: about 4 KB for a series of 2,000 instances.
-KEPT_IMAGE_SETS = 4096
 # Image sets of a study that is read back by who appends to it; for more of them every store would wait.
 READ_BACK = 16
-# Bytes of the parts that some instances are in, as many as are asked for by their names; and of the names.
-KEPT_PART_BYTES = 8 * 1024 * 1024
-KEPT_INSTANCES = 8
-KEPT_NAMES = 4096
-# UIDs of the studies that image sets are in.
-KEPT_STUDIES_OF = 65536
-
-
-# Of which instances parts are kept, in which version: that never changes, so nothing of it is ever forgotten but for
-# want of room.
-_InstancesOf: TypeAlias = tuple[str, str, int, frozenset[str]]
-
-
-def _instances_of(version: ImageSetVersion, instances: Collection[str]) -> _InstancesOf:
-    return version.datastore_id, version.image_set_id, version.version, frozenset(instances)
-
-
-def _bytes_of(parts: Mapping[int, Part]) -> int:
-    return sum(len(part.body) for part in parts.values()) + KEPT_NAMES
 
 
 def _append(connection: Connection, append: Append, before: Sequence[StudyNow | None]) -> list[StudyNow | None]:
@@ -117,22 +94,18 @@ class SqliteLog:
         self.database = database
         self.frames: FrameLog = SqliteFrameLog(database)
         self.imports: ImportLog = SqliteImportLog(database)
-        self._studies: Kept[tuple[str, str], StudyNow] = Kept(
-            KEPT_IMAGE_SETS, lambda now: 1 + len(now.current.image_sets)
-        )
-        self._studies_of: Kept[tuple[str, str], str] = Kept(KEPT_STUDIES_OF)
-        self._parts_of: Kept[_InstancesOf, Mapping[int, Part]] = Kept(KEPT_PART_BYTES, _bytes_of)
+        self._kept = KeptStudies()
         self._datastores: Kept[None, list[Datastore]] = Kept(1)
         self._totals = sqlite_qido.Totals()
 
     async def append(self, append: Append) -> None:
         studies = [study.study_instance_uid for study in append.studies]
-        before, kept = self._hold(append.datastore_id, studies)
+        before, release = self._kept.hold(append.datastore_id, studies)
 
         def written(after: list[StudyNow | None] | None) -> None:
-            kept()
+            release()
             if after is not None:
-                self._keep(append, after)
+                self._kept.keep(append, after)
 
         await self.database.write(lambda connection: _append(connection, append, before), written)
 
@@ -144,7 +117,7 @@ class SqliteLog:
         place: Callable[[CurrentStudy, Stored], tuple[Result, Append | None]],
         before: Callable[[], object],
     ) -> Result:
-        [lately], kept = self._hold(datastore_id, [study_instance_uid])
+        [lately], release = self._kept.hold(datastore_id, [study_instance_uid])
 
         def write(connection: Connection) -> tuple[Result, Append | None, list[StudyNow | None]]:
             study, stored = sqlite_versions.study_for_store(
@@ -156,39 +129,12 @@ class SqliteLog:
             return result, append, [] if append is None else _append(connection, append, [before])
 
         def written(done: tuple[Result, Append | None, list[StudyNow | None]] | None) -> None:
-            kept()
+            release()
             if done is not None and done[1] is not None:
-                self._keep(done[1], done[2])
+                self._kept.keep(done[1], done[2])
 
         result, _, _ = await self.database.write(write, written, before)
         return result
-
-    def _hold(
-        self, datastore_id: str, study_instance_uids: Sequence[str]
-    ) -> tuple[list[StudyNow | None], Callable[[], None]]:
-        """Return studies as they were when they were looked at last, None for those that were not lately.
-
-        They are no longer kept, and not again before the function returned with them is called: it is for who is about
-        to write, and knows whether it is written.
-        """
-        keys = [(datastore_id, uid) for uid in study_instance_uids]
-        lately = [self._studies.peek(key) for key in keys]
-        for key in keys:
-            self._studies.hold(key)
-
-        def release() -> None:
-            for key in keys:
-                self._studies.release(key)
-
-        return lately, release
-
-    def _keep(self, append: Append, after: Sequence[StudyNow | None]) -> None:
-        """Keep how an append left its studies."""
-        for study, now in zip(append.studies, after, strict=True):
-            if now is not None:
-                self._studies.put((append.datastore_id, study.study_instance_uid), now)
-        for version in append.versions:
-            self._studies_of.put((append.datastore_id, version.image_set_id), version.study_instance_uid)
 
     async def read(
         self,
@@ -198,27 +144,18 @@ class SqliteLog:
         instances: Collection[str] | None = (),
     ) -> StoredVersion:
         if instances is not None and not instances:
-            if kept := self._kept(datastore_id, image_set_id, version):
+            if kept := self._kept.version(datastore_id, image_set_id, version):
                 return kept
             if version is None:
                 await self._study_now(datastore_id, await self.study_of(datastore_id, image_set_id))
-                if kept := self._kept(datastore_id, image_set_id, version):
+                if kept := self._kept.version(datastore_id, image_set_id, version):
                     return kept
         found = await self.database.read(
             lambda connection: sqlite_versions.read(connection, datastore_id, image_set_id, version, instances)
         )
-        if instances and len(instances) <= KEPT_INSTANCES:  # who looks at one is about to edit it
-            self._parts_of.put(_instances_of(found.properties, instances), found.parts)
+        if instances:
+            self._kept.keep_parts(found, instances)
         return found
-
-    def _kept(self, datastore_id: str, image_set_id: str, version: int | None) -> StoredVersion | None:
-        """Return a version without parts, if it is the current one and its study is kept."""
-        study = self._studies_of.peek((datastore_id, image_set_id))
-        now = self._studies.peek((datastore_id, study)) if study else None
-        for one in now.current.image_sets if now else ():
-            if one.image_set_id == image_set_id and version in (None, one.properties.version):
-                return StoredVersion(one.properties, one.head, one.manifest, {})
-        return None
 
     async def parts(self, datastore_id: str, image_set_id: str, numbers: Collection[int]) -> dict[int, Part]:
         return await self.database.read(
@@ -237,25 +174,13 @@ class SqliteLog:
         chosen = [choose(image_set.properties) for image_set in current.image_sets]
         if all(instances is not None and not instances for instances in chosen):
             return current
-        if not to_add and (known := self._with_parts_known(current, chosen)):
+        if not to_add and (known := self._kept.with_parts(current, chosen)):
             return known
         return await self.database.read(
             lambda connection: sqlite_versions.current_study(
                 connection, datastore_id, study_instance_uid, choose, to_add
             )
         )
-
-    def _with_parts_known(self, current: CurrentStudy, chosen: Sequence[Collection[str] | None]) -> CurrentStudy | None:
-        """Return a study with the parts of the instances chosen, None where some of them were not read lately."""
-        image_sets: list[CurrentImageSet] = []
-        for image_set, instances in zip(current.image_sets, chosen, strict=True):
-            if instances is None:
-                return None
-            parts = self._parts_of.peek(_instances_of(image_set.properties, instances)) if instances else {}
-            if parts is None:
-                return None
-            image_sets.append(replace(image_set, parts=parts))
-        return replace(current, image_sets=tuple(image_sets))
 
     async def study_for_store(
         self, datastore_id: str, study_instance_uid: str, arriving: Mapping[str, Collection[str]]
@@ -265,16 +190,18 @@ class SqliteLog:
         )
 
     async def _study_now(self, datastore_id: str, study_instance_uid: str) -> StudyNow:
-        return await self._studies.get(
-            (datastore_id, study_instance_uid),
+        return await self._kept.now(
+            datastore_id,
+            study_instance_uid,
             lambda: self.database.read(
                 lambda connection: sqlite_versions.study_now(connection, datastore_id, study_instance_uid)
             ),
         )
 
     async def study_of(self, datastore_id: str, image_set_id: str) -> str:
-        return await self._studies_of.get(
-            (datastore_id, image_set_id),
+        return await self._kept.study_of(
+            datastore_id,
+            image_set_id,
             lambda: self.database.read(
                 lambda connection: sqlite_versions.study_of(connection, datastore_id, image_set_id)
             ),
@@ -327,7 +254,7 @@ class SqliteLog:
         order: SearchOrder = "study_date",
         matches: Callable[[StudySummary], bool] | None = None,
     ) -> tuple[list[StudySummary], int] | None:
-        kept = self._kept_summary(datastore_id, filters) if matches is None else None
+        kept = self._kept.summary(datastore_id, filters) if matches is None else None
         if kept is not None:
             offset, limit = page
             return [kept][offset:][:limit], 1
@@ -336,14 +263,6 @@ class SqliteLog:
                 connection, datastore_id, filters, page, order, matches, self._totals
             )
         )
-
-    def _kept_summary(self, datastore_id: str, filters: Sequence[Filter]) -> StudySummary | None:
-        """Return the one study that a search is for, if it is kept: who has edited it looks whether it shows."""
-        match filters:
-            case [Filter("study_instance_uid", "equal", (uid,))]:
-                now = self._studies.peek((datastore_id, uid))
-                return now.summary if now else None
-        return None
 
     async def find_image_sets(self, datastore_id: str, search: ImageSetSearch) -> list[FoundImageSet]:
         return await self.database.search(
@@ -407,8 +326,8 @@ class SqliteLog:
 
     async def delete_datastore(self, datastore_id: str, at: datetime) -> Datastore:
         def written(deleted: Datastore | None) -> None:
-            for kept in (self._datastores, self._studies, self._studies_of):
-                kept.clear()
+            self._datastores.clear()
+            self._kept.clear()
 
         return await self.database.write(
             lambda connection: sqlite_tables.delete_datastore(connection, datastore_id, at), written

@@ -30,7 +30,8 @@ from gateway.store.log import (
 )
 from gateway.store.log_sqlite import SqliteLog, open_log
 from gateway.store.sqlite_connection import Connection
-from tests.store.log_suite import DATASTORE, START, STUDY, A, B, LogTests, append_of, new_study, new_version
+from tests.store.appended import DATASTORE, START, STUDY, A, B, append_of, new_study, new_version
+from tests.store.log_suite import LogTests
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class TestVersionedStore(StoreTests):
         append, store = SqliteLog.append, SqliteLog.store
 
         async def check(log: SqliteLog, *key: str) -> None:
-            known = log._studies.peek((key[0], key[1]))
+            known = log._kept.known(key[0], key[1])
             if known is not None:
                 assert known == await log.database.read(lambda connection: study_now(connection, *key))
 
