@@ -21,6 +21,7 @@ from gateway.app import create_app, opened_store
 from gateway.settings import Settings
 from gateway.store.protocol import Store
 from tests.s3 import s3
+from tests.samples import ct_series
 
 __all__ = ["s3"]
 
@@ -120,3 +121,22 @@ def server(tmp_path: Path) -> Iterator[Server]:
     """A server of its own over an empty folder."""
     with serving(tmp_path / "served") as server:
         yield server
+
+
+@pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the machine the tests run on."""
+    for name in [name for name in os.environ if name.startswith("GATEWAY_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """A folder with three CT instances, two of them below a folder of their own."""
+    folder = tmp_path / "archive"
+    (folder / "more").mkdir(parents=True)
+    first, second, third = ct_series(3)
+    (folder / "1.dcm").write_bytes(first)
+    (folder / "more" / "2.dcm").write_bytes(second)
+    (folder / "more" / "3").write_bytes(third)
+    return folder
