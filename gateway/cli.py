@@ -99,7 +99,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 def add_serve(commands: Commands) -> None:
     command = commands.add_parser("serve", help="serve DICOMweb and the HealthImaging API until told to stop")
     for field in fields(Settings):
-        default = str(field.default).lower() if isinstance(field.default, bool) else field.default
+        default = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
         command.add_argument(
             option_of(field.name),
             metavar="VALUE",

@@ -284,10 +284,14 @@ class Unreachable(GatewayError):
 
 
 class Refused(GatewayError):
-    """A gateway answered a command with an error. `problem` is the answer's body (RFC 9457)."""
+    """A gateway answered a command with an error. `problem` is the answer's body (RFC 9457).
+
+    To who does not sign it answers as AWS does, with a `message`.
+    """
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        super().__init__(str(problem.get("detail") or problem.get("title") or f"the gateway answered {status}"))
+        told = problem.get("detail") or problem.get("title") or problem.get("message")
+        super().__init__(str(told or f"the gateway answered {status}"))
         self.status = status
         self.problem = problem
 

@@ -13,7 +13,7 @@ import pytest
 from gateway.cli import main
 from gateway.client import Client
 from gateway.commands.versions import value_of
-from tests.conftest import Server
+from tests.conftest import Server, serving
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 
@@ -147,6 +147,34 @@ def test_no_gateway_at_the_address(url: str, capsys: pytest.CaptureFixture[str])
     """Status 69, and the address."""
     assert main(["history", STUDY, "--url", url]) == 69
     assert url in capsys.readouterr().err
+
+
+@pytest.fixture
+def access_keys(tmp_path: Path) -> str:
+    """A file with one access key."""
+    path = tmp_path / "keys"
+    path.write_text("[alice]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = example\n")
+    return str(path)
+
+
+def test_access_keys_are_not_asked_for_by_a_data_folder(
+    data: str, access_keys: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever may open the folder needs no key to what is in it."""
+    monkeypatch.setenv("GATEWAY_ACCESS_KEYS", access_keys)
+
+    assert main(["history", STUDY, "--data", data]) == 0
+    assert capsys.readouterr().out.startswith("version 1 ")
+
+
+def test_gateway_that_wants_a_signature_says_so(
+    data: str, access_keys: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands sign nothing."""
+    with serving(Path(data), "--access-keys", access_keys) as server:
+        assert main(["history", STUDY, "--url", server.url]) == 1
+
+    assert capsys.readouterr().err == "gateway: Missing Authentication Token\n"
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "one", "1.5"])

@@ -1,7 +1,8 @@
 """The gateway a command speaks to: one at an address, or one of its own over a data folder.
 
 The latter listens on a Unix socket in a folder that only this user can enter, never on a port, and ends with the
-command. It holds the folder's lock as `gateway serve` does.
+command. So nobody has to sign there, whatever access keys the settings have. It holds the folder's lock as
+`gateway serve` does.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
@@ -39,7 +41,7 @@ def connected(url: str | None, settings: Settings) -> Iterator[Client]:
         path = Path(private, "socket")
         with (
             listening_at(path) as listener,
-            in_background(settings, listener),
+            in_background(replace(settings, access_keys=""), listener),
             Client("http://localhost/dicomweb", unix_socket=path) as client,
         ):
             yield client
