@@ -111,6 +111,16 @@ def test_revert_makes_a_version_with_the_old_content(edited: str, capsys: pytest
     assert json.loads(capsys.readouterr().out)[0]["reason"] == "it was right"
 
 
+def test_revert_works_where_edits_have_to_name_their_version(
+    data: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Setting require_if_match: the command goes back from whatever is current."""
+    monkeypatch.setenv("GATEWAY_REQUIRE_IF_MATCH", "true")
+
+    assert main(["revert", STUDY, "--to", "1", "--data", data]) == 0
+    assert capsys.readouterr().out == "Version 1 has the content of version 1 already: nothing was changed.\n"
+
+
 def test_revert_to_the_current_version_changes_nothing(data: str, capsys: pytest.CaptureFixture[str]) -> None:
     """There is no version without a change."""
     assert main(["revert", STUDY, "--to", "1", "--data", data]) == 0

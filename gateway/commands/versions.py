@@ -46,7 +46,8 @@ def diff(
 
 def revert(client: Client, study: str, series: str | None, query: Mapping[str, object], *, as_json: bool) -> int:
     """Make a version with the content of `query["to"]`, print which; return 0. Raises Refused."""
-    result = client.request("POST", f"{path_of(study, series)}/revert", query=query).json()
+    # Of whatever is current, which is also what a gateway that takes no edit without If-Match is told.
+    result = client.request("POST", f"{path_of(study, series)}/revert", query=query, headers={"If-Match": "*"}).json()
     if as_json:
         print(json.dumps(result, indent=2, ensure_ascii=False))
     elif result["changed"]:
