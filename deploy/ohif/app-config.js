@@ -14,7 +14,7 @@ window.config = {
         name: 'gateway',
         qidoRoot: '/dicomweb',
         wadoRoot: '/dicomweb',
-        wadoUriRoot: '/dicomweb',
+        wadoUriRoot: '/dicomweb/wado',
         qidoSupportsIncludeField: true,
         supportsFuzzyMatching: true,
         supportsWildcard: true,

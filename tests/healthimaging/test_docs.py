@@ -104,7 +104,7 @@ def test_cli_with_the_settings_of_the_page_reaches_the_gateway(
         variables = dict(pair.split("=", 1) for line in exports for pair in line.split())
     else:
         (tmp_path / ".aws" / "config").write_text(re.findall(r"```ini\n(.*?)```", page, re.DOTALL)[0])
-        variables = {"AWS_PROFILE": "gateway", "AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+        variables = {"AWS_PROFILE": "gateway"}
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONWARNINGS": "ignore"} | variables
 
     def aws(*arguments: str) -> str:
