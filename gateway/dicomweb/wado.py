@@ -23,7 +23,7 @@ from gateway.dicomweb.wado_bulk import retrieve_all_bulk_data, retrieve_bulk_dat
 from gateway.dicomweb.wado_instances import Writing
 from gateway.dicomweb.wado_metadata import retrieve_metadata
 from gateway.dicomweb.wado_syntax import Plan, makes_of, plan, plan_as_stored
-from gateway.errors import NotAcceptable, TooLarge
+from gateway.errors import InvalidPart10, NotAcceptable, TooLarge
 from gateway.state import State
 from gateway.store.contents import ImageSetFiles
 
@@ -38,14 +38,15 @@ async def retrieve(request: Request[State]) -> Response:
     found = [await located.files(member) for member in located.members]
     planned = await _plan(request, choices, located, found)
     members = zip(located.members, found, strict=True)
-    writing = [Writing(located, member, files, planned.syntaxes) for member, files in members]
-    if planned.offer.multipart:
-        return await _multipart(request, writing, planned)
+    as_stored = not planned.named or not located.target.instance
+    writing = [Writing(located, member, files, planned.syntaxes, as_stored) for member, files in members]
     try:
-        file, chunks = await anext(writing[0].written())
-    except TooLarge as error:
+        if planned.offer.multipart:
+            return await _multipart(request, writing, planned)
+        syntax, chunks = await anext(writing[0].written())
+    except (InvalidPart10, TooLarge) as error:
         raise NotAcceptable(str(error)) from error
-    headers = located.validators.headers | _part_headers(planned.syntaxes[file.sop_instance_uid])
+    headers = located.validators.headers | _part_headers(syntax)
     headers["Content-Length"] = str(sum(map(len, chunks)))
     return Streamed(pieces(chunks), 200, headers)
 
@@ -65,7 +66,7 @@ async def _plan(
 async def _multipart(request: Request[State], writing: Sequence[Writing], planned: Plan) -> Response:
     located = writing[0].located
     response = await multipart_response(
-        _parts(writing, planned.syntaxes), DICOM, located.validators.headers, _known_sizes(writing, planned.syntaxes)
+        _parts(writing), DICOM, located.validators.headers, _known_sizes(writing, planned.syntaxes)
     )
     if not planned.left_out:
         return response
@@ -75,10 +76,10 @@ async def _multipart(request: Request[State], writing: Sequence[Writing], planne
     return warn(response, root_url(request), [text])
 
 
-async def _parts(writing: Sequence[Writing], syntaxes: Mapping[str, str]) -> AsyncIterator[Part]:
+async def _parts(writing: Sequence[Writing]) -> AsyncIterator[Part]:
     for image_set in writing:
-        async for file, chunks in image_set.written():
-            yield _part_headers(syntaxes[file.sop_instance_uid]), chunks
+        async for syntax, chunks in image_set.written():
+            yield _part_headers(syntax), chunks
 
 
 def _known_sizes(writing: Sequence[Writing], syntaxes: Mapping[str, str]) -> list[tuple[Mapping[str, str], int]] | None:

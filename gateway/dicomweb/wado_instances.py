@@ -11,6 +11,7 @@ from gateway.dicom.levels import level_of
 from gateway.dicom.part10 import Buffer, Splice, rewrite
 from gateway.dicomweb.locate import Located
 from gateway.dicomweb.wado_metadata import dataset_of
+from gateway.errors import InvalidPart10, NotAcceptable
 from gateway.metadata.image_set import Head, ImageSetMetadata
 from gateway.metadata.mapping import to_dataset
 from gateway.pixels.instance import transcode_instance
@@ -23,12 +24,16 @@ _BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """The files of one image set that are to be sent, and the transfer syntax of each, by SOP Instance UID."""
+    """The files of one image set that are to be sent, and the transfer syntax of each, by SOP Instance UID.
+
+    as_stored: whether an instance whose pixels turn out to be damaged is sent in the transfer syntax it is stored in.
+    """
 
     located: Located
     member: Member
     files: ImageSetFiles
     syntaxes: Mapping[str, str]
+    as_stored: bool = False
 
     @property
     def wanted(self) -> list[InstanceFile]:
@@ -41,17 +46,21 @@ class Writing:
     def keeps_syntax(self, file: InstanceFile) -> bool:
         return self.syntaxes[file.sop_instance_uid] == file.transfer_syntax_uid
 
-    async def written(self) -> AsyncIterator[tuple[InstanceFile, Sequence[Buffer]]]:
-        """Yield each file with its pieces. Raises InvalidPart10, NotAcceptable, TooLarge for what cannot be written."""
+    async def written(self) -> AsyncIterator[tuple[str, Sequence[Buffer]]]:
+        """Yield the transfer syntax of each file and its pieces.
+
+        Raises InvalidPart10, NotAcceptable, TooLarge for what cannot be written.
+        """
         wanted, splices = self.wanted, _Splices(self.files.head)
         for at in range(0, len(wanted), _BATCH):
             batch, metadata = wanted[at : at + _BATCH], None
             for place, file in enumerate(batch):
                 pieces = await self._without_rewriting(file, splices)
-                if pieces is None:
-                    metadata = metadata or await self._metadata({one.sop_instance_uid for one in batch[place:]})
-                    pieces = await self._rewritten(file, metadata)
-                yield file, pieces
+                if pieces is not None:
+                    yield file.transfer_syntax_uid, pieces
+                    continue
+                metadata = metadata or await self._metadata({one.sop_instance_uid for one in batch[place:]})
+                yield await self._rewritten(file, metadata)
 
     async def _without_rewriting(self, file: InstanceFile, splices: _Splices) -> Sequence[Buffer] | None:
         """Return a file that came, with what was edited above its instance; None for one that has to be rewritten.
@@ -68,7 +77,7 @@ class Writing:
         located, member = self.located, self.member
         return await located.store.metadata(located.datastore_id, member.image_set_id, member.version, uids)
 
-    async def _rewritten(self, file: InstanceFile, metadata: ImageSetMetadata) -> Sequence[Buffer]:
+    async def _rewritten(self, file: InstanceFile, metadata: ImageSetMetadata) -> tuple[str, Sequence[Buffer]]:
         store = self.located.store
         original = await store.read(file.stored.address)
         read_bulk = bulk_reader(store, self.located.datastore_id, self.member.image_set_id)
@@ -80,9 +89,18 @@ class Writing:
         file: InstanceFile,
         metadata: ImageSetMetadata,
         read_bulk: Callable[[BulkData], memoryview],
-    ) -> Sequence[Buffer]:
+    ) -> tuple[str, Sequence[Buffer]]:
         chunks = rewrite(original, dataset_of(metadata, file.sop_instance_uid), read_bulk)
-        return chunks if self.keeps_syntax(file) else transcode_instance(chunks, self.syntaxes[file.sop_instance_uid])
+        wanted = self.syntaxes[file.sop_instance_uid]
+        if self.keeps_syntax(file):
+            return wanted, chunks
+        try:
+            return wanted, transcode_instance(chunks, wanted)
+        except (InvalidPart10, NotAcceptable):
+            # One damaged frame is found out when others are on their way already, and must not take them with it.
+            if not self.as_stored:
+                raise
+            return file.transfer_syntax_uid, chunks
 
 
 class _Splices:

@@ -23,6 +23,7 @@ from gateway.pixels.transfer_syntaxes import (
     JPEG_2000_LOSSLESS,
     TRANSFER_SYNTAXES,
     TransferSyntax,
+    has_room,
     transfer_syntax,
 )
 from gateway.state import State
@@ -32,11 +33,15 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a resource is sent. syntaxes: of each instance that is; left_out: how many cannot be sent as asked."""
+    """How a resource is sent. syntaxes: of each instance that is; left_out: how many cannot be sent as asked.
+
+    named: whether the client named the transfer syntaxes it takes.
+    """
 
     offer: Offer
     syntaxes: Mapping[str, str]
     left_out: int
+    named: bool = False
 
 
 # Which transfer syntaxes may be made of one that is stored.
@@ -75,7 +80,7 @@ def plan(choices: Sequence[Choice], instances: Mapping[str, InstanceMetadata], m
     for choice in choices:
         wanted = {uid: syntax_for(choice.transfer_syntaxes, instance, makes) for uid, instance in instances.items()}
         syntaxes = {uid: syntax for uid, syntax in wanted.items() if syntax}
-        found = Plan(choice.offer, syntaxes, len(wanted) - len(syntaxes))
+        found = Plan(choice.offer, syntaxes, len(wanted) - len(syntaxes), named=bool(choice.transfer_syntaxes))
         if not found.left_out:
             return found
         if syntaxes and (best is None or found.left_out < best.left_out):
@@ -133,7 +138,9 @@ def _can_be_made(uid: str, instance: InstanceMetadata, makes: Makes) -> bool:
     has_pixels = "Rows" in instance["DICOM"]
     if not (target.encodes and target.lossless) or (has_pixels and not stored.decodes):
         return False
-    if uid != EXPLICIT_VR_LITTLE_ENDIAN and not has_pixels:
+    if uid != EXPLICIT_VR_LITTLE_ENDIAN and not (
+        has_pixels and has_room(uid, _number(instance["DICOM"].get("BitsAllocated")))
+    ):
         return False
     return _native_bytes(instance) <= MAX_INSTANCE_BYTES
 

@@ -22,6 +22,7 @@ from gateway.pixels.transfer_syntaxes import (
     JPEG_LS_LOSSLESS,
     RLE_LOSSLESS,
     can_encode,
+    has_room,
 )
 
 
@@ -57,9 +58,7 @@ def _check_room(description: PixelDescription, uid: str, name: str) -> None:
     """Raise NotAcceptable for samples that a transfer syntax has no room for (PS3.5 section 8.2)."""
     if description.is_float or description.bits_allocated == 1:
         raise NotAcceptable(f"pixels of one bit, or of floating point, cannot be compressed as {name}")
-    if uid == RLE_LOSSLESS:
-        return
-    if description.bits_allocated not in (8, 16):
+    if not has_room(uid, description.bits_allocated):
         raise NotAcceptable(f"pixels of {description.bits_allocated} bits allocated are not compressed as {name}")
 
 

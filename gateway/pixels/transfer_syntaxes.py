@@ -147,3 +147,8 @@ def can_encode(uid: str) -> TransferSyntax:
         written = "; ".join(line.name for line in TRANSFER_SYNTAXES.values() if line.encodes)
         raise NotAcceptable(f"{syntax.name} is not written here; these are: {written}")
     return syntax
+
+
+def has_room(uid: str, bits_allocated: int) -> bool:
+    """Whether a compressed transfer syntax holds integers of so many bits (PS3.5 section 8.2)."""
+    return bits_allocated in (8, 16) or (uid == RLE_LOSSLESS and bits_allocated in (32, 64))

@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 import pydicom
 import pytest
+from pydicom.encaps import encapsulate, generate_frames
 
 from gateway.dicomweb.negotiation import DICOM, Choice, Offer
 from gateway.dicomweb.wado_syntax import plan
@@ -178,3 +179,59 @@ def test_a_choice_that_all_can_meet_goes_first() -> None:
     found = plan([Choice(INSTANCES, (RLE,)), Choice(INSTANCES, ("*",))], stored)
 
     assert found.syntaxes == {"1.1": MPEG_2, "1.2": EXPLICIT}
+
+
+def j2k(number: int, *, cut: bool = False) -> bytes:
+    """Return an instance in JPEG 2000, one of a series; cut: with half of its codestream, which nobody can decode."""
+    file = pydicom.dcmread(ODD["JPEG 2000 lossless"])
+    file.StudyInstanceUID, file.SeriesInstanceUID, file.SOPInstanceUID = "1.2.3", "1.2.3.4", f"1.2.3.4.{number}"
+    file.file_meta.MediaStorageSOPInstanceUID = file.SOPInstanceUID
+    if cut:
+        [frame] = generate_frames(file.PixelData, number_of_frames=1)
+        file.PixelData = encapsulate([frame[: len(frame) // 4 * 2]])
+    written = io.BytesIO()
+    file.save_as(written)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("syntax", ["", f"; transfer-syntax={JPEG_LS}"])
+async def test_a_damaged_instance_does_not_take_its_study_with_it(client: httpx.AsyncClient, syntax: str) -> None:
+    """N8, W1: it comes as it is stored, and its part says so; the others come as asked."""
+    path = await study_of(client, j2k(1), j2k(2, cut=True), j2k(3))
+
+    response = await client.get(path, headers={"Accept": MULTIPART + syntax})
+
+    wanted = JPEG_LS if syntax else EXPLICIT
+    assert response.status_code == 200
+    assert [kind.partition("transfer-syntax=")[2] for kind, _ in parts(response)] == [
+        wanted,
+        JPEG_2000_LOSSLESS,
+        wanted,
+    ]
+    damaged = datasets(response)[1]
+    assert damaged.file_meta.TransferSyntaxUID == JPEG_2000_LOSSLESS
+    assert damaged.PixelData == pydicom.dcmread(io.BytesIO(j2k(2, cut=True))).PixelData
+
+
+@pytest.mark.parametrize("kind", ["application/dicom", MULTIPART])
+async def test_a_damaged_instance_comes_as_stored_or_not_at_all(client: httpx.AsyncClient, kind: str) -> None:
+    """N8: it comes where no transfer syntax is named; where another one is, 406, for it is no fault of the client."""
+    path = await study_of(client, j2k(2, cut=True)) + "/series/1.2.3.4/instances/1.2.3.4.2"
+
+    unnamed = await client.get(path, headers={"Accept": kind})
+    named = await client.get(path, headers={"Accept": f"{kind}; transfer-syntax={JPEG_LS}"})
+
+    assert (unnamed.status_code, named.status_code) == (200, 406)
+    assert (
+        f"transfer-syntax={JPEG_2000_LOSSLESS}".encode() in unnamed.headers["content-type"].encode() + unnamed.content
+    )
+
+
+async def test_an_instance_of_one_bit_is_left_out_where_it_has_no_room(client: httpx.AsyncClient) -> None:
+    """W1: a segmentation beside an image, both asked for in RLE: 206 with the image."""
+    bits = instance(study="1.2.3", series="1.2.3.9", BitsAllocated=1, BitsStored=1, HighBit=0, PixelData=bytes(2048))
+    path = await study_of(client, instance(study="1.2.3"), bits)
+
+    response = await client.get(path, headers={"Accept": f"{MULTIPART}; transfer-syntax={RLE}"})
+
+    assert response.status_code == 206 and len(parts(response)) == 1
