@@ -69,6 +69,11 @@ class MediaType:
         """RFC 9110 section 12.4.2; 1 where it says nothing."""
         return float(self.parameter("q") or 1)
 
+    @property
+    def specificity(self) -> int:
+        """How much a range says: more of what is in its parts than of a multipart, of a subtype than of a type."""
+        return 3 - self.name.count("*") + (self.parameter("type") is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -122,7 +127,7 @@ def read_accept(text: str) -> tuple[list[MediaType], bool]:
             ranges.append(one)
         else:
             complete = False
-    return sorted(ranges, key=lambda one: (-one.quality, one.name.count("*"))), complete
+    return sorted(ranges, key=lambda one: (-one.quality, -one.specificity)), complete
 
 
 def _elements(text: str) -> list[str]:
@@ -164,13 +169,13 @@ def _acceptable(parameters: tuple[str, ...], headers: tuple[str, ...], offers: t
     ranges, complete = read_accept(",".join(headers))
     if not (named or ranges) and complete:
         return tuple(Choice(offer, ("*",)) for offer in offers)
-    refused = {offer for one in ranges if one.quality == 0 and "*" not in one.name for offer in _matching(one, offers)}
     choices = [
         Choice(offer, one.transfer_syntaxes or (("*",) if "*" in one.name else ()))
-        for one in [*named, *ranges]
+        for asked in (named, ranges)
+        for one in asked
         if one.quality > 0
         for offer in _matching(one, offers)
-        if offer not in refused
+        if not _is_overruled(one, offer, asked)
     ]
     if not choices:
         raise NotAcceptable("written here: " + ", ".join(described(offer) for offer in offers))
@@ -216,6 +221,20 @@ def _check_charset(values: Sequence[str]) -> None:
 def _is_charset(name: str) -> bool:
     # A table, since codecs.lookup remembers every name that it was ever asked.
     return name == "*" or normalize_encoding(name) in _CHARSETS
+
+
+def _is_overruled(one: MediaType, offer: Offer, asked: Sequence[MediaType]) -> bool:
+    """Whether a more specific range, whose quality counts for an offer (RFC 9110 section 12.5.1), wants it less.
+
+    One that names transfer syntaxes says nothing of the others.
+    """
+    return any(
+        other.specificity > one.specificity
+        and other.quality < one.quality
+        and not other.transfer_syntaxes
+        and _covers(other, offer)
+        for other in asked
+    )
 
 
 def _matching(wanted: MediaType, offers: Iterable[Offer]) -> list[Offer]:

@@ -29,6 +29,7 @@ from tests.conftest import app_client
 
 JSONS = (Offer(DICOM_JSON), Offer(JSON))
 INSTANCE = (Offer(DICOM, multipart=True), Offer(DICOM))
+FRAME = (Offer(OCTETS), Offer("image/jls"))
 ANY = ("*",)
 OHIF = "application/dicom+json, multipart/related; type=application/octet-stream; transfer-syntax=*"
 
@@ -67,6 +68,15 @@ CHOICES = {
     "multipart/*": ("multipart/*", INSTANCE, Choice(INSTANCE[0], ANY)),
     "quality": ("application/dicom+json;q=0.1, application/json;q=0.9", JSONS, Choice(JSONS[1])),
     "quality 0": ("application/dicom+json;q=0, */*", JSONS, Choice(JSONS[1], ANY)),
+    "quality 0 of a type": ("application/*;q=0, */*", FRAME, Choice(FRAME[1], ANY)),
+    "quality below that of a wildcard": ("application/dicom+json;q=0.1, */*;q=0.9", JSONS, Choice(JSONS[1], ANY)),
+    "quality above that of a wildcard": ("application/json;q=0.9, */*;q=0.1", JSONS, Choice(JSONS[1])),
+    "quality 0 of a part": ('multipart/related; type="application/dicom";q=0, */*', INSTANCE, Choice(INSTANCE[1], ANY)),
+    "quality 0 of a transfer syntax": (
+        "application/dicom; transfer-syntax=1.2;q=0, application/dicom",
+        INSTANCE,
+        Choice(INSTANCE[1]),
+    ),
     "wildcard last": ("*/*, application/json", JSONS, Choice(JSONS[1])),
     "OHIF": (OHIF, JSONS, Choice(JSONS[0])),
     "type unquoted": ("multipart/related; type=application/dicom", INSTANCE, Choice(INSTANCE[0])),
@@ -100,6 +110,8 @@ def test_the_best_of_what_a_client_accepts_is_chosen(accept: str, offers: tuple[
         ('multipart/related; type="application/octet-stream"', INSTANCE),
         ("application/dicom", (Offer(DICOM, multipart=True),)),
         ("application/json;q=0", (Offer(JSON),)),
+        ("application/*;q=0, */*", JSONS),
+        ("*/*;q=0", JSONS),
         ("nonsense", JSONS),
         ("image/*", (Offer(OCTETS),)),
     ],
