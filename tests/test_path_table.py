@@ -87,3 +87,24 @@ async def test_a_request_goes_where_starlette_has_it_go(method: str, path: str, 
         async with app_client(app) as client:
             answer = await client.request(method, path)
             assert (answer.status_code, answer.text) == (status, text)
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/a/b/", "../b"),
+        ("/a/b///?q=%2B1&q=2", "../../../b?q=%2B1&q=2"),
+        ("/a/with%20space/", "../with%20space"),
+        ("/slash", "./slash/"),
+        ("/a/x:y", None),
+    ],
+)
+async def test_a_redirect_is_relative(path: str, location: str | None) -> None:
+    """S14, W3: right behind a proxy that puts something before the path; to another method's path as well."""
+    app = Starlette()
+    app.router = PathTable([*SMALL, Route("/slash/", show)], no_lifespan)
+
+    async with app_client(app) as client:
+        answer = await client.get(path)
+
+    assert answer.headers.get("location") == location

@@ -21,7 +21,8 @@ from gateway.dicomweb.wado_metadata import dataset_of
 from gateway.errors import NotFound
 from gateway.state import State
 
-_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+# RFC 9110 section 14.1: a unit has no case, and a list may have empty elements.
+_RANGE = re.compile(r"bytes=[ \t,]*([0-9]{0,18})-([0-9]{0,18})[ \t,]*", re.IGNORECASE)
 
 
 @endpoint
@@ -63,8 +64,10 @@ def _ranged(request: Request[State], data: memoryview, validators: Validators) -
     """Return the bytes a Range asks for with 206, 416 where there are none, all of them where it asks nothing."""
     size = len(data)
     headers = {**validators.headers, "Accept-Ranges": "bytes", "Content-Type": OCTETS}
-    asked = _range_asked(request.headers.get("range", ""), size)
-    if asked is None or request.headers.get("if-range", validators.etag) != validators.etag:
+    # Section 14.2: only GET knows ranges.
+    asked = _range_asked(request.headers.get("range", ""), size) if request.method == "GET" else None
+    known = (validators.etag, headers["Last-Modified"])
+    if asked is None or request.headers.get("if-range", validators.etag) not in known:
         return Streamed(pieces([data]), 200, {**headers, "Content-Length": str(size)})
     start, end = asked
     if start >= end:

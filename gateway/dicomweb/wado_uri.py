@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.dicomweb.negotiation import DICOM
+from gateway.dicomweb.negotiation import DICOM, read_accept
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.rendered import rendered
 from gateway.dicomweb.targets import single
@@ -37,7 +37,7 @@ async def retrieve_by_uri(request: Request[State]) -> Response:
         if single(request, name) is not None:
             raise InvalidQuery(name, "is not supported here")
     wanted = single(request, "contentType")
-    if wanted is not None and wanted.strip().lower().startswith(DICOM):
+    if [one.name for one in read_accept(wanted or "")[0][:1]] == [DICOM]:
         return await _as_dicom(request)
     try:
         return await rendered(_translated(request, wanted or "image/jpeg", _rendering(request)))

@@ -292,6 +292,8 @@ RANGES = [
     ("bytes=-", 200, LUT, None),
     ("bytes=0-0,2-2", 200, LUT, None),
     ("lines=0-1", 200, LUT, None),
+    ("Bytes=0-9", 206, LUT[:10], "bytes 0-9/10240"),
+    ("bytes= 0-9 ,", 206, LUT[:10], "bytes 0-9/10240"),
     (f"bytes={','.join(['0-0'] * 1000)}", 200, LUT, None),
 ]
 
@@ -310,14 +312,23 @@ async def test_bulk_data_comes_in_ranges(
 
 
 async def test_a_range_of_what_has_changed_is_the_whole(bulky: httpx.AsyncClient) -> None:
-    """RFC 9110 section 13.1.5: If-Range with another ETag."""
+    """W4: RFC 9110 section 13.1.5: If-Range with another ETag, or another date."""
     uri = bulk_uri((await bulky.get(f"{AT_INSTANCE}/metadata")).json()[0])
-    etag = (await bulky.get(uri)).headers["etag"]
+    headers = (await bulky.get(uri)).headers
 
-    same = await bulky.get(uri, headers={"Range": "bytes=0-9", "If-Range": etag})
-    other = await bulky.get(uri, headers={"Range": "bytes=0-9", "If-Range": '"x"'})
+    asked = (headers["etag"], headers["last-modified"], '"x"', "Thu, 01 Jan 1970 00:00:00 GMT")
+    answers = [await bulky.get(uri, headers={"Range": "bytes=0-9", "If-Range": one}) for one in asked]
 
-    assert (same.status_code, other.status_code) == (206, 200)
+    assert [answer.status_code for answer in answers] == [206, 206, 200, 200]
+
+
+async def test_head_of_bulk_data_knows_no_ranges(bulky: httpx.AsyncClient) -> None:
+    """W4: RFC 9110 section 14.2: what HEAD says is the whole."""
+    uri = bulk_uri((await bulky.get(f"{AT_INSTANCE}/metadata")).json()[0])
+
+    head = await bulky.head(uri, headers={"Range": "bytes=0-9"})
+
+    assert (head.status_code, head.headers["content-length"]) == (200, "10240")
 
 
 async def test_bulk_data_of_another_instance_is_not_found(bulky: httpx.AsyncClient) -> None:

@@ -56,6 +56,7 @@ async def test_parameters_of_pictures_are_obeyed(client: httpx.AsyncClient) -> N
         ({"objectUID": "1.2.3"}, 404),
         ({"frameNumber": "2"}, 404),
         ({"contentType": "text/html"}, 406),
+        ({"contentType": "application/dicom+json"}, 406),
     ],
 )
 async def test_other_requests_are_refused(client: httpx.AsyncClient, parameters: dict[str, str], status: int) -> None:
