@@ -22,6 +22,8 @@ MAX_PADDING = 256
 MAX_BOUNDARY = 200
 _BOUNDARY = re.compile(rf"[0-9A-Za-z'()+_,\-./:=? ]{{0,{MAX_BOUNDARY - 1}}}[0-9A-Za-z'()+_,\-./:=?]")
 _HEADER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\r\n\0]*)")
+# RFC 2045 section 6.2: these say that nothing was encoded.
+_AS_IT_IS = frozenset({"binary", "8bit", "7bit"})
 # What may come after "--boundary" on its line: "--" at the end of the body, transport padding, the end of the line.
 _LINE_END = re.compile(rb"(--)?([ \t]{0,%d})(\r\n)?" % MAX_PADDING)
 
@@ -170,6 +172,9 @@ def _header_fields(block: bytes) -> dict[str, str]:
         if match is None or name in fields:
             raise InvalidMultipart("a part has a header field that cannot be read, or the same one twice")
         fields[name] = match[2].decode("latin-1").strip(" \t")
+    # HTTP carries bytes as they are (RFC 9110 section 14.6): a part in Base64 would be stored as its letters.
+    if fields.get("content-transfer-encoding", "binary").lower() not in _AS_IT_IS:
+        raise InvalidMultipart("a part has a Content-Transfer-Encoding: send its bytes as they are")
     return fields
 
 

@@ -177,10 +177,10 @@ def attribute_path(name: str) -> tuple[Tag, ...] | None:
 def matchable(level: QueryLevel, path: Sequence[Tag], with_value: bool = True) -> bool:
     """Whether a search at this level can match the attribute: it is of this level or one above, or computed there.
 
-    A sequence has no value to match, and Specific Character Set is never matched (PS3.4 C.2.2.2).
+    Sequences and bytes have no value to match, and Specific Character Set is never matched (PS3.4 C.2.2.2).
     """
     known = level_of(path[0]) in _LEVELS_SEEN[level] or any(path[0] in COMPUTED[above] for above in _ABOVE[level])
-    valued = _vr(path[-1]) != "SQ" and path[-1] != "00080005"
+    valued = _vr(path[-1]) != "SQ" and not _vr(path[-1]).startswith("O") and path[-1] != "00080005"
     return known and all(_vr(tag) in ("SQ", "UN") for tag in path[:-1]) and (valued or not with_value)
 
 
@@ -289,7 +289,8 @@ def _conditions(
 def _condition(name: str, path: tuple[Tag, ...], vr: str, value: str, fuzzy: bool) -> Condition:
     """Return the condition for one value: its kind follows from the VR and the characters in it."""
     if vr in _SINGLE:
-        return _time_condition(name, path, vr, value.strip(" "))
+        # A "+" of an offset from UTC, which may stand in a URL as it is (RFC 3986), arrives as a space from a form.
+        return _time_condition(name, path, vr, value.strip(" ").replace(" ", "+"))
     if vr in WILDCARD_VRS and ("*" in value or "?" in value):
         return Condition(path, vr, "wildcard", (value,))
     if vr == "PN" and fuzzy:

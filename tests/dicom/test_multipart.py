@@ -100,6 +100,14 @@ def test_header_fields_are_read_in_any_case_and_unfolded() -> None:
     assert headers == {"content-type": 'multipart/x; boundary="q"', "content-location": "/bulk/1"}
 
 
+@pytest.mark.parametrize("encoding", [b"binary", b"8BIT", b"7bit"])
+def test_an_encoding_that_encodes_nothing_is_taken(encoding: bytes) -> None:
+    """S2: RFC 2045 section 6.2; mail libraries name one with every part."""
+    [(_, data)] = read(b"--b\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\nDICM\r\n--b--")
+
+    assert data == b"DICM"
+
+
 # -- what is refused
 
 ILLEGAL = {
@@ -115,6 +123,7 @@ ILLEGAL = {
     "bare carriage return in a header": b"--b\r\nA: x\ry\r\n\r\nx\r\n--b--",
     "NUL in a header": b"--b\r\nA: x\0y\r\n\r\nx\r\n--b--",
     "the same header field twice": b"--b\r\nA: x\r\na: y\r\n\r\nx\r\n--b--",
+    "encoded in Base64": b"--b\r\nContent-Transfer-Encoding: Base64\r\n\r\nRElDTQ==\r\n--b--",
     "one header field too many": b"--b\r\n" + b"".join(b"A%d: x\r\n" % n for n in range(MAX_HEADERS + 1)) + b"\r\n",
     "one header field too long": b"--b\r\nA: " + b"x" * MAX_HEADER_BYTES + b"\r\n\r\nx\r\n--b--",
     "header block without an end": b"--b\r\n" + b"A: x\r\n" * MAX_HEADER_BYTES,

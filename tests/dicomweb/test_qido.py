@@ -403,6 +403,16 @@ async def test_a_filter_that_is_not_supported_warns(filled: httpx.AsyncClient) -
     }
 
 
+async def test_bytes_are_no_filter(filled: httpx.AsyncClient) -> None:
+    """Q4: PS3.4 C.2.2.2 has no matching for them; to find nothing in silence would be an answer to another question."""
+    response = await filled.get("/dicomweb/instances?PixelData=x")
+
+    assert response.status_code == 200
+    assert response.headers["warning"].endswith(
+        '"The PixelData attribute cannot be matched in this search and was ignored."'
+    )
+
+
 @pytest.mark.parametrize("path", [path for path, _, _ in PATHS])
 @pytest.mark.parametrize(
     "parameter",
