@@ -50,9 +50,9 @@ def _search(name: str) -> Transaction:
     return Transaction(name, (), media_types.SEARCH, ("{attribute}", *PARAMETERS))
 
 
-def _rendered(name: str) -> Transaction:
+def _rendered(name: str, *as_is: Offer) -> Transaction:
     parameters = ("window", "viewport", "quality", "annotation", "iccprofile", *_VERSIONED)
-    return Transaction(name, (), media_types.RENDERED, parameters)
+    return Transaction(name, (), (*media_types.RENDERED, *as_is), parameters)
 
 
 def _thumbnail(name: str) -> Transaction:
@@ -86,13 +86,15 @@ TRANSACTIONS: dict[tuple[str, str], Transaction] = {
     ("GET", f"{_INSTANCE}/bulkdata"): Transaction(
         "RetrieveInstanceBulkdata", (), media_types.ALL_BULK_DATA, _VERSIONED
     ),
-    ("GET", f"{_INSTANCE}/bulkdata/{{uri}}"): Transaction("RetrieveBulkdata", (), media_types.BULK_DATA, _VERSIONED),
+    ("GET", f"{_INSTANCE}/bulkdata/{{uri}}"): Transaction(
+        "RetrieveBulkdata", (), (*media_types.BULK_DATA, *media_types.DOCUMENT), _VERSIONED
+    ),
     ("GET", f"{_INSTANCE}/frames/{{frames}}"): Transaction("RetrieveFrames", (), media_types.FRAMES, _VERSIONED),
     ("GET", "/wado"): Transaction("RetrieveByURI", (), (*media_types.THUMBNAIL, Offer(DICOM)), WADO_URI_PARAMETERS),
     ("GET", f"{_INSTANCE}/pixeldata"): Transaction("RetrieveInstancePixelData", (), media_types.FRAMES, _VERSIONED),
     ("GET", f"{_STUDY}/rendered"): _rendered("RetrieveRenderedStudy"),
     ("GET", f"{_SERIES}/rendered"): _rendered("RetrieveRenderedSeries"),
-    ("GET", f"{_INSTANCE}/rendered"): _rendered("RetrieveRenderedInstance"),
+    ("GET", f"{_INSTANCE}/rendered"): _rendered("RetrieveRenderedInstance", *media_types.DOCUMENT, *media_types.VIDEO),
     ("GET", f"{_INSTANCE}/frames/{{frames}}/rendered"): _rendered("RetrieveRenderedFrames"),
     ("GET", f"{_STUDY}/thumbnail"): _thumbnail("RetrieveStudyThumbnail"),
     ("GET", f"{_SERIES}/thumbnail"): _thumbnail("RetrieveSeriesThumbnail"),

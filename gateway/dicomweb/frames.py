@@ -25,8 +25,8 @@ from gateway.dicomweb.locate import locate
 from gateway.dicomweb.media_types import FRAMES
 from gateway.dicomweb.negotiation import OCTETS, Choice, Offer, negotiate
 from gateway.dicomweb.problems import endpoint
-from gateway.dicomweb.responses import Part, Validators, multipart_response, not_modified, pieces
-from gateway.dicomweb.streamed import Streamed
+from gateway.dicomweb.ranges import ranged
+from gateway.dicomweb.responses import Part, Validators, multipart_response, not_modified
 from gateway.dicomweb.wado_syntax import ANY, Makes, makes_all, makes_of
 from gateway.errors import NotAcceptable
 from gateway.pixels.frames import Frames, frame_numbers
@@ -56,7 +56,8 @@ async def _answer(request: Request[State], numbers: Sequence[int]) -> Response:
     """Return the frames of these numbers, all for none."""
     pixels = await stored_pixels(await locate(request))
     frames = pixels.frames
-    choices = negotiate(request, _offers(frames.transfer_syntax, single=len(numbers) == 1))
+    single = len(numbers) == 1 or (not numbers and frames.count == 1)
+    choices = negotiate(request, _offers(frames.transfer_syntax, single=single))
     validators = _validators(request, pixels, numbers)
     caching = {"Cache-Control": REVALIDATED if pixels.located.version is None else IMMUTABLE}
     if unchanged := not_modified(request, validators):
@@ -69,8 +70,8 @@ async def _answer(request: Request[State], numbers: Sequence[int]) -> Response:
     if choice.multipart:
         sizes = [({"Content-Type": _content_type(choice, first)}, len(first.data))] if len(numbers) == 1 else None
         return await multipart_response(_parts(frames, numbers, choice, first), choice.name, headers, sizes)
-    headers |= {"Content-Type": _content_type(choice, first), "Content-Length": str(len(first.data))}
-    return Streamed(pieces([first.data]), 200, headers)
+    headers |= {"Content-Type": _content_type(choice, first)}
+    return ranged(request, memoryview(first.data), validators.etag, headers)
 
 
 def _validators(request: Request[State], pixels: StoredPixels, numbers: Sequence[int]) -> Validators:

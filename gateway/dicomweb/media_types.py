@@ -35,6 +35,14 @@ THUMBNAIL = tuple(map(Offer, RENDERED_MEDIA_TYPES))
 # Of several images there is no single part (PS3.18 section 10.4.4).
 RENDERED_PARTS = tuple(Offer(name, multipart=True) for name in RENDERED_MEDIA_TYPES)
 RENDERED = (*THUMBNAIL, *RENDERED_PARTS)
+# What is no picture is shown as it is (PS3.18 Table 8.7.4-1).
+DOCUMENT = (Offer("application/pdf"),)
+VIDEO = tuple(
+    Offer(name)
+    for name in dict.fromkeys(
+        name for syntax in TRANSFER_SYNTAXES.values() if syntax.is_video for name in syntax.media_types
+    )
+)
 
 WRITTEN: dict[str, tuple[Offer, ...]] = {
     "Store Instances Response": STORE_RESPONSE,
@@ -47,5 +55,7 @@ WRITTEN: dict[str, tuple[Offer, ...]] = {
     "All bulk data of a study, a series or an instance": ALL_BULK_DATA,
     "Frames, pixel data": FRAMES,
     "Rendered": RENDERED,
+    "Rendered, of an encapsulated document": DOCUMENT,
+    "Rendered, of a video": VIDEO,
     "Thumbnail": THUMBNAIL,
 }

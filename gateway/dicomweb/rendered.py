@@ -17,12 +17,15 @@ from gateway.dicomweb.media_types import RENDERED, RENDERED_PARTS, THUMBNAIL
 from gateway.dicomweb.negotiation import Offer, negotiate
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.responses import Part, Validators, multipart_response, not_modified
+from gateway.dicomweb.shown_as_is import document, video
 from gateway.dicomweb.targets import Target, root_url, single
+from gateway.dicomweb.wado_syntax import stored_syntax
 from gateway.errors import NotAcceptable, NotFound
 from gateway.metadata.image_set import ImageSetMetadata
 from gateway.pixels.frames import Frames
 from gateway.pixels.render import render_animation, render_frame
 from gateway.pixels.rendering import Rendering, parse_rendering, parse_thumbnail
+from gateway.pixels.transfer_syntaxes import transfer_syntax
 from gateway.state import State
 from gateway.store.contents import Member
 
@@ -66,8 +69,16 @@ async def retrieve_thumbnail(request: Request[State]) -> Response:
 
 async def rendered(request: Request[State]) -> Response:
     """Return the pictures that a request asks for. Raises NotAcceptable where there are none."""
-    located = await locate(request)
-    images = await _images(located, _frame_numbers(request))
+    located, numbers = await locate(request), _frame_numbers(request)
+    try:
+        images = await _images(located, numbers)
+    except NotAcceptable:
+        shown = None if numbers else await document(request, located)
+        if shown is None:
+            raise
+        return shown
+    if located.target.instance and not numbers and await _is_video(located, images[0]):
+        return video(request, located, await _frames(located, images[0]))
     if len(images) > 1 and located.target.instance:  # before the first part is on its way
         check_numbers(await _frames(located, images[0]), [image.number or 1 for image in images])
     offers = RENDERED if len(images) == 1 else RENDERED_PARTS
@@ -122,6 +133,12 @@ async def _picture(located: Located, image: _Image, rendering: Rendering, *, ani
     wanted = _representative(frames) if image.number is None else image.number
     check_numbers(frames, [wanted])
     return await computed(render_frame, frames, wanted, rendering)
+
+
+async def _is_video(located: Located, image: _Image) -> bool:
+    if image.metadata is None:  # then its frames are at hand
+        return (await _frames(located, image)).transfer_syntax.is_video
+    return transfer_syntax(stored_syntax(image.metadata.instances[image.uid])).is_video
 
 
 async def _frames(located: Located, image: _Image) -> Frames:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 
 from starlette.requests import Request
@@ -14,27 +13,26 @@ from gateway.dicomweb.media_types import ALL_BULK_DATA, BULK_DATA
 from gateway.dicomweb.negotiation import OCTETS, negotiate
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.qido import bulk_uri_of
-from gateway.dicomweb.responses import Part, Validators, begun, multipart_response, not_modified, pieces
-from gateway.dicomweb.streamed import Chunk, Streamed
+from gateway.dicomweb.ranges import ranged
+from gateway.dicomweb.responses import Part, Validators, begun, multipart_response, not_modified
+from gateway.dicomweb.shown_as_is import document_offers
+from gateway.dicomweb.streamed import Chunk
 from gateway.dicomweb.targets import Target, root_url
 from gateway.dicomweb.wado_metadata import dataset_of
 from gateway.errors import NotFound
 from gateway.state import State
 
-# RFC 9110 section 14.1: a unit has no case, and a list may have empty elements.
-_RANGE = re.compile(r"bytes=[ \t,]*([0-9]{0,18})-([0-9]{0,18})[ \t,]*", re.IGNORECASE)
-
 
 @endpoint
 async def retrieve_bulk_data(request: Request[State]) -> Response:
     """Answer one bulk value of an instance, whole or a range of its bytes (RFC 9110 section 14)."""
-    offer = negotiate(request, BULK_DATA)[0].offer
     located = await locate(request)
     [member] = located.members
     uri = str(request.path_params["uri"])
-    metadata = await located.metadata(member)
-    if uri not in bulk_uris(dataset_of(metadata, located.target.instance)):
+    dataset = dataset_of(await located.metadata(member), located.target.instance)
+    if uri not in bulk_uris(dataset):
         raise NotFound("bulk data", uri)
+    offer = negotiate(request, [*BULK_DATA, *document_offers(dataset, uri)])[0].offer
     # The bytes are what the uri is made of, so they never change.
     validators = Validators(f'"{uri}"', located.updated_at)
     if unchanged := not_modified(request, validators):
@@ -42,7 +40,7 @@ async def retrieve_bulk_data(request: Request[State]) -> Response:
     data = await located.store.read(await located.store.bulk_data(located.datastore_id, member.image_set_id, uri))
     if offer.multipart:
         return await multipart_response(_one_part(data), OCTETS, validators.headers)
-    return _ranged(request, data, validators)
+    return ranged(request, data, validators.etag, validators.headers | {"Content-Type": offer.name})
 
 
 async def _one_part(data: Chunk) -> AsyncIterator[Part]:
@@ -58,34 +56,6 @@ def bulk_uris(dataset: Dataset) -> list[str]:
         for item in element.items:
             uris += bulk_uris(item)
     return uris
-
-
-def _ranged(request: Request[State], data: memoryview, validators: Validators) -> Response:
-    """Return the bytes a Range asks for with 206, 416 where there are none, all of them where it asks nothing."""
-    size = len(data)
-    headers = {**validators.headers, "Accept-Ranges": "bytes", "Content-Type": OCTETS}
-    # Section 14.2: only GET knows ranges.
-    asked = _range_asked(request.headers.get("range", ""), size) if request.method == "GET" else None
-    known = (validators.etag, headers["Last-Modified"])
-    if asked is None or request.headers.get("if-range", validators.etag) not in known:
-        return Streamed(pieces([data]), 200, {**headers, "Content-Length": str(size)})
-    start, end = asked
-    if start >= end:
-        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{size}"})
-    headers |= {"Content-Range": f"bytes {start}-{end - 1}/{size}", "Content-Length": str(end - start)}
-    return Streamed(pieces([data[start:end]]), 206, headers)
-
-
-def _range_asked(text: str, size: int) -> tuple[int, int] | None:
-    """Return the first byte of a Range, and the one after its last; None for several ranges, or for what is none."""
-    match = _RANGE.fullmatch(text)
-    if match is None or not (match[1] or match[2]):
-        return None
-    if not match[1]:
-        return max(0, size - int(match[2])), size
-    if match[2] and int(match[2]) < int(match[1]):
-        return None
-    return int(match[1]), min(size, int(match[2]) + 1) if match[2] else size
 
 
 @endpoint
