@@ -15,7 +15,7 @@ from gateway.dicomweb.negotiation import Offer
 from gateway.dicomweb.responses import JSON_OFFERS, dataset_response
 from gateway.dicomweb.targets import Target
 from gateway.errors import GatewayError, InvalidRequest
-from gateway.metadata.original_attributes import original_attributes_item
+from gateway.metadata.original_attributes import SYSTEM, original_attributes_item
 from gateway.pixels.received import UnsupportedSyntax
 from gateway.store.contents import StoredInstance
 
@@ -137,7 +137,7 @@ def _stored_item(stored: StoredInstance, root: str, when: datetime | None) -> Da
     if stored.warnings:
         item["00081196"] = Element("US", (min(stored.warnings, key=_weight),))
     if stored.original and when is not None:
-        original = original_attributes_item(stored.original, when=when, system="GATEWAY", source="", reason="COERCE")
+        original = original_attributes_item(stored.original, when=when, system=SYSTEM, source="", reason="COERCE")
         item["04000561"] = Element("SQ", items=(original,))
     return item
 

@@ -20,7 +20,7 @@ from gateway.healthimaging.import_input import ImportFailed, Limits, Upcoming, l
 from gateway.healthimaging.import_metadata import ImportMetadata, InvalidMapping, read_metadata
 from gateway.healthimaging.import_report import documents, failed, folder_name, imported
 from gateway.metadata.organise import identify
-from gateway.metadata.original_attributes import original_attributes_item, prior_values, with_item
+from gateway.metadata.original_attributes import SYSTEM, original_attributes_item, prior_values, with_item
 from gateway.settings import Settings
 from gateway.store.blobs import Pack
 from gateway.store.contents import Provenance, ReceivedInstance, StoredInstance
@@ -44,9 +44,6 @@ _REQUIRED = {
     "0020000D": "StudyInstanceUID",
     "0020000E": "SeriesInstanceUID",
 }
-
-# Modifying System (0400,0563).
-_SYSTEM = "dicomweb-gateway"
 
 
 class Stopped(Exception):
@@ -172,7 +169,7 @@ class ImportRun:
             prior = prior_values(part10.dataset, merged)
             # The time of the job and not of now, so that a job taken up again makes the same bytes.
             when = self.job.submitted_at
-            item = original_attributes_item(prior, when=when, system=_SYSTEM, source="", reason="COERCE")
+            item = original_attributes_item(prior, when=when, system=SYSTEM, source="", reason="COERCE")
             merged = with_item(merged, item)
 
         def read_bulk(bulk: BulkData) -> bytes | memoryview:

@@ -26,6 +26,9 @@ _MODIFYING_SYSTEM = "04000563"
 _SOURCE_OF_PREVIOUS_VALUES = "04000564"
 _REASON_FOR_THE_ATTRIBUTE_MODIFICATION = "04000565"
 
+# What calls itself Modifying System here.
+SYSTEM = "dicomweb-gateway"
+
 _LO_LENGTH = 64
 
 # A Patient ID is unique only together with its issuer (PS3.3 C.7.1.1).

@@ -10,10 +10,9 @@ from gateway.dicom.dataset import Dataset
 from gateway.metadata.apply import Applied
 from gateway.metadata.image_set import Head, ImageSetMetadata, InstanceMetadata
 from gateway.metadata.mapping import to_dataset
+from gateway.metadata.original_attributes import SYSTEM as SYSTEM
 from gateway.metadata.original_attributes import add_original_attributes, original_attributes_item, prior_values
 from gateway.store.study_rows import Occasion
-
-SYSTEM = "dicomweb-gateway"  # Modifying System (0400,0563)
 
 
 def record_originals(

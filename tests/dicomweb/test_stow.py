@@ -229,6 +229,11 @@ async def test_a_coerced_instance_says_what_it_came_with(client: httpx.AsyncClie
     [original] = values(item, "04000561")
     assert values(original, "04000550") == [{"00081030": {"vr": "LO", "Value": ["CT head, late"]}}]
     assert value(original, "04000565") == "COERCE"
+    [kept] = (await client.get(f"{value(item, '00081190')}/metadata")).json()
+    [in_object] = values(kept, "04000561")
+    assert value(kept, "00081030") == "CT Head"
+    moment = "04000562"  # the object says when it was stored, the response when it was answered
+    assert in_object | {moment: ""} == original | {moment: ""}
 
 
 async def test_an_instance_of_another_patient_is_stored_apart_with_a_warning(client: httpx.AsyncClient) -> None:
