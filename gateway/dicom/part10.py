@@ -17,7 +17,7 @@ from gateway.dicom.encoding import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     Buffer,
 )
-from gateway.dicom.part10_read import Part10, PixelData, Span, bulk_uri, read_part10
+from gateway.dicom.part10_read import Part10, PixelData, Span, bulk_uri, named_in_meta, read_part10
 from gateway.dicom.part10_rewrite import rewrite
 from gateway.dicom.part10_splice import Splice
 from gateway.dicom.part10_write import part10_pieces, write_part10
@@ -33,6 +33,7 @@ __all__ = [
     "Span",
     "Splice",
     "bulk_uri",
+    "named_in_meta",
     "part10_pieces",
     "read_part10",
     "rewrite",

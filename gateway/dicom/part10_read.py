@@ -105,6 +105,8 @@ META_START = PREAMBLE_LENGTH + len(PREFIX)
 TRANSFER_SYNTAX_UID = "00020010"
 FILE_META_GROUP_LENGTH = "00020000"
 SPECIFIC_CHARACTER_SET = "00080005"
+# Media Storage SOP Class and Instance UID, and what they are in a dataset (PS3.10 Table 7.1-1).
+_NAMED_IN_META = {"00020002": "00080016", "00020003": "00080018"}
 _PIXEL_REPRESENTATION = "00280103"
 # What other elements are decoded by.
 CONTEXT = frozenset({SPECIFIC_CHARACTER_SET, _PIXEL_REPRESENTATION})
@@ -141,6 +143,22 @@ def part10_of(layout: Layout, inline_limit: int) -> Part10:
         dataset = in_tag_order(dataset)
     inside = memoryview(layout.data) if layout.deflated else None
     return Part10(dataset, layout.transfer_syntax_uid, decoder.bulk, tuple(pixel_data(layout.elements, inside)))
+
+
+def named_in_meta(data: Buffer) -> Dataset:
+    """Return the SOP Class and SOP Instance UID that the file meta information says, as the dataset has them.
+
+    For a file that cannot be read: what can be said of it, if it is only that.
+    """
+    file = memoryview(data).toreadonly()
+    if file[PREAMBLE_LENGTH:META_START] != PREFIX:
+        return {}
+    try:
+        meta, _ = Walker(file).meta(META_START)
+    except InvalidPart10:
+        return {}
+    uids = {raw[0]: bytes(file[raw[3] : raw[4]]).decode("latin-1").rstrip("\0 ") for raw in meta}
+    return {tag: Element("UI", (uids[named],)) for named, tag in _NAMED_IN_META.items() if uids.get(named)}
 
 
 def walk_part10(data: Buffer) -> Layout:

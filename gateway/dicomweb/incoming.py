@@ -71,7 +71,7 @@ class Incoming:
             read = self._file.read_at_once if little else self._file.read
             file = read(self._inline_limit)
         except InvalidPart10 as error:
-            self.outcomes.append(Failed(error))
+            self.outcomes.append(Failed(error, self._file.named(), unread=True))
         else:
             if file is None:
                 return False

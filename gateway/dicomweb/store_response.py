@@ -69,10 +69,14 @@ FAILURE_REASONS: dict[type[Exception], int] = {
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A part that never reached the Store. dataset: what of it could be read."""
+    """A part that never reached the Store.
+
+    dataset: what of it could be read. unread: it is no PS3.10 file, or a damaged one.
+    """
 
     error: GatewayError
     dataset: Dataset = field(default_factory=dict)
+    unread: bool = False
 
 
 Outcome = Failed | StoredInstance
@@ -86,7 +90,7 @@ def store_response(
     when: the time of coercion, for OriginalAttributesSequence. Raises InvalidRequest where not one part could be read:
     that is bad syntax, and a sentence for each says more than a code.
     """
-    unread = [outcome for outcome in outcomes if isinstance(outcome, Failed) and not outcome.dataset]
+    unread = [one for one in outcomes if isinstance(one, Failed) and (one.unread or not one.dataset)]
     if len(unread) == len(outcomes):
         raise InvalidRequest("; ".join(f"part {n}: {outcome.error}" for n, outcome in enumerate(unread[:10], 1)))
     return dataset_response(response_dataset(outcomes, root, when), offer, status_of(outcomes))

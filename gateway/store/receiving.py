@@ -14,7 +14,8 @@ from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from gateway.dicom.part10 import Part10, Span
+from gateway.dicom.dataset import Dataset
+from gateway.dicom.part10 import Part10, Span, named_in_meta
 from gateway.dicom.part10_alike import Alike
 from gateway.errors import InvalidPart10
 from gateway.store.blobs import Address, Pack
@@ -87,6 +88,10 @@ class IncomingFile:
         """Return the file if to read it is little work, because it is like others; None if that is not known."""
         part10 = _ALIKE.read_at_once(self._look(), inline_limit)
         return None if part10 is None else self._written(part10)
+
+    def named(self) -> Dataset:
+        """Return which instance it says that it is, of a file that cannot be read."""
+        return named_in_meta(self._look())
 
     def _look(self) -> memoryview:
         return self._pack.look(self._start, self._pack.size - self._start)

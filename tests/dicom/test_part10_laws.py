@@ -19,6 +19,7 @@ from gateway.dicom.part10 import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
+    named_in_meta,
     read_part10,
     rewrite,
     write_part10,
@@ -169,6 +170,15 @@ def test_no_bytes_break_the_reader(noise: bytes, uid: str) -> None:
 
 
 @settings(max_examples=100, deadline=None)
+@given(st.integers(0, 400), st.integers(132, 400), st.integers(0, 255))
+def test_a_damaged_file_is_named_or_not(length: int, place: int, byte: int) -> None:
+    """Cut anywhere and with a byte changed: two UIDs at most, and nothing else is said."""
+    data = bytearray(SMALL[0].read_bytes())
+    data[place] = byte
+
+    assert named_in_meta(bytes(data[:length])).keys() <= {"00080016", "00080018"}
+
+
 @given(st.data())
 def test_no_flipped_byte_breaks_the_reader(data: st.DataObject) -> None:
     """One byte of a real file changed: it is refused or read, and rewriting it unchanged gives the same bytes."""

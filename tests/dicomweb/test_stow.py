@@ -154,6 +154,29 @@ async def test_a_part_that_cannot_be_read_fails_alone(client: httpx.AsyncClient)
     assert "00081198" not in response.json() and len(values(response.json(), "00081199")) == 1
 
 
+async def test_a_part_that_is_cut_is_named_all_the_same(client: httpx.AsyncClient) -> None:
+    """S9: the file meta information says which instance it is, so the sender knows which to send again."""
+    response = await stow(client, instance(study="1.2.3")[:-1000], instance(study=STUDY))
+
+    assert response.status_code == 202
+    assert values(response.json(), "00081198") == [
+        {
+            "00081150": {"vr": "UI", "Value": [CT_IMAGE]},
+            "00081155": {"vr": "UI", "Value": ["1.2.3.1.1"]},
+            "00081197": {"vr": "US", "Value": [0xC000]},
+        }
+    ]
+    assert "0008119A" not in response.json()
+
+
+async def test_only_cut_parts_are_bad_syntax(client: httpx.AsyncClient) -> None:
+    """S7: 400, named or not: a sentence for each says what is wrong, and where."""
+    response = await stow(client, instance(study="1.2.3")[:-1000], b"not DICOM")
+
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith("part 1: ") and "part 2: " in response.json()["detail"]
+
+
 async def test_an_instance_of_another_study_than_the_path_fails_alone(client: httpx.AsyncClient) -> None:
     """S10: 43265 = 0xA901, and the others are stored."""
     files = instance(study=STUDY), instance(study="1.2.3")
