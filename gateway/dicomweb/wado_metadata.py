@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.dicom.dataset import Dataset, Element
-from gateway.dicom.json_model import BulkUri
+from gateway.dicom.json_model import BulkUri, encode_json
 from gateway.dicom.xml_write import to_xml
 from gateway.dicomweb.locate import Located, locate
 from gateway.dicomweb.media_types import INSTANCE_METADATA, METADATA
@@ -28,6 +28,9 @@ from gateway.state import State
 # How many instances a thread encodes at a time: the event loop gets a turn between.
 _BATCH = 64
 
+# An instance of more bytes of JSON is written on a thread: it takes longer than the thread's hop, and others wait.
+WRITTEN_ON_LOOP = 64 * 1024
+
 _UTF_8 = Element("CS", ("ISO_IR 192",))
 
 Encode: TypeAlias = Callable[[ImageSetMetadata, str, BulkUri], bytes]
@@ -43,33 +46,33 @@ async def retrieve_metadata(request: Request[State]) -> Response:
     root, headers = root_url(request), located.validators.headers
     if offer.multipart:
         return await multipart_response(_xml_parts(located, root), DICOM_XML, headers)
-    documents = _json_array(located, root)
+    headers = {**headers, "Content-Type": offer.name}
     if offer.name == DICOM_XML:
-        documents = _documents(located, root, _xml)
-    return Streamed(await begun(documents), 200, {**headers, "Content-Type": offer.name})
+        return Streamed(await begun(_documents(located, root, _xml)), 200, headers)
+    if located.target.instance:
+        return Response(b"[%b]" % await _instance_json(located, root), 200, headers)
+    return Streamed(await begun(_json_array(located, root)), 200, headers)
 
 
 async def _json_array(located: Located, root: str) -> AsyncIterator[Chunk]:
     opening = b"["
-    async for text in _json_texts(located, root):
-        yield opening + text
-        opening = b","
+    for member in located.members:
+        async for text in part_texts(located, member, root):
+            yield opening + text
+            opening = b","
     yield b"]" if opening == b"," else b"[]"
 
 
-async def _json_texts(located: Located, root: str) -> AsyncIterator[bytes]:
-    """Yield datasets as members of an array, commas between: of a study or a series many at a time."""
-    if located.target.instance:
-        async for document in _documents(located, root, _json):
-            yield document
-    else:
-        for member in located.members:
-            async for text in part_texts(located, member, root):
-                yield text
-
-
-def _json(metadata: ImageSetMetadata, uid: str, bulk_uri: BulkUri) -> bytes:
-    return WRITER.instance(metadata.head, metadata.instances[uid], bulk_uri)
+async def _instance_json(located: Located, root: str) -> bytes:
+    """Return the dataset of the one instance that the resource is."""
+    (member,) = located.members
+    metadata = await located.metadata(member)
+    instance = metadata.instances[located.target.instance]
+    target = Target(located.target.study, member.series_instance_uid, located.target.instance)
+    bulk_uri = bulk_uri_of(root, target, located.version and member.version, located.image_set_id)
+    if len(encode_json(instance)) > WRITTEN_ON_LOOP:
+        return await asyncio.to_thread(WRITER.instance, metadata.head, instance, bulk_uri)
+    return WRITER.instance(metadata.head, instance, bulk_uri)
 
 
 def _xml(metadata: ImageSetMetadata, uid: str, bulk_uri: BulkUri) -> bytes:

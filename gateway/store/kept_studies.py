@@ -6,50 +6,33 @@ leaves it (study_now.py). Whoever is about to write holds it, as kept.py says.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
-from typing import TypeAlias
 
 from gateway.metadata.study_summary import StudySummary
 from gateway.store.appends import Append
-from gateway.store.contents import ImageSetVersion
 from gateway.store.kept import Kept
+from gateway.store.kept_parts import KeptParts
 from gateway.store.log_contents import CurrentImageSet, CurrentStudy, Filter, StoredVersion
-from gateway.store.parts import Part
 from gateway.store.study_now import StudyNow
 
 # Image sets in the studies kept, each with its head and its manifest: about 4 KB for a series of 2,000 instances.
 KEPT_IMAGE_SETS = 4096
-# Bytes of the parts that some instances are in, as many as are asked for by their names; and of the names.
-KEPT_PART_BYTES = 8 * 1024 * 1024
+# The parts of so many instances are kept, where they are asked for by their names.
 KEPT_INSTANCES = 8
-KEPT_NAMES = 4096
 # UIDs of the studies that image sets are in.
 KEPT_STUDIES_OF = 65536
 
 
-# Of which instances parts are kept, in which version: that never changes, so nothing of it is ever forgotten but for
-# want of room.
-_InstancesOf: TypeAlias = tuple[str, str, int, frozenset[str]]
-
-
-def _instances_of(version: ImageSetVersion, instances: Collection[str]) -> _InstancesOf:
-    return version.datastore_id, version.image_set_id, version.version, frozenset(instances)
-
-
-def _bytes_of(parts: Mapping[int, Part]) -> int:
-    return sum(len(part.body) for part in parts.values()) + KEPT_NAMES
-
-
 class KeptStudies:
-    """Studies by data store and Study Instance UID, the UIDs by image set, and parts by the instances asked for."""
+    """Studies by data store and Study Instance UID, the UIDs by image set, and parts that were lately looked at."""
 
     def __init__(self) -> None:
         self._studies: Kept[tuple[str, str], StudyNow] = Kept(
             KEPT_IMAGE_SETS, lambda now: 1 + len(now.current.image_sets)
         )
         self._studies_of: Kept[tuple[str, str], str] = Kept(KEPT_STUDIES_OF)
-        self._parts_of: Kept[_InstancesOf, Mapping[int, Part]] = Kept(KEPT_PART_BYTES, _bytes_of)
+        self._parts = KeptParts()
 
     async def now(
         self, datastore_id: str, study_instance_uid: str, read: Callable[[], Awaitable[StudyNow]]
@@ -91,6 +74,7 @@ class KeptStudies:
                 self._studies.put((append.datastore_id, study.study_instance_uid), now)
         for version in append.versions:
             self._studies_of.put((append.datastore_id, version.image_set_id), version.study_instance_uid)
+            self._parts.put(version.image_set_id, version.parts)
 
     def clear(self) -> None:
         """Keep no study, nor which one an image set is in."""
@@ -99,13 +83,16 @@ class KeptStudies:
 
     # -- what is asked of them
 
-    def version(self, datastore_id: str, image_set_id: str, version: int | None) -> StoredVersion | None:
-        """Return a version without parts, if it is the current one and its study is kept."""
+    def version(
+        self, datastore_id: str, image_set_id: str, version: int | None, instances: Collection[str]
+    ) -> StoredVersion | None:
+        """Return the current version with the parts of instances; None for another, and where a part is not kept."""
         study = self._studies_of.peek((datastore_id, image_set_id))
         now = self.known(datastore_id, study) if study else None
         for one in now.current.image_sets if now else ():
             if one.image_set_id == image_set_id and version in (None, one.properties.version):
-                return StoredVersion(one.properties, one.head, one.manifest, {})
+                parts = self._parts.of_instances(image_set_id, one.manifest, instances)
+                return None if parts is None else StoredVersion(one.properties, one.head, one.manifest, parts)
         return None
 
     def summary(self, datastore_id: str, filters: Sequence[Filter]) -> StudySummary | None:
@@ -119,15 +106,16 @@ class KeptStudies:
     def keep_parts(self, version: StoredVersion, instances: Collection[str]) -> None:
         """Keep the parts of a few instances: who looks at one is about to edit it."""
         if len(instances) <= KEPT_INSTANCES:
-            self._parts_of.put(_instances_of(version.properties, instances), version.parts)
+            numbered = {version.manifest[slot].number: part for slot, part in version.parts.items()}
+            self._parts.put(version.properties.image_set_id, numbered)
 
     def with_parts(self, current: CurrentStudy, chosen: Sequence[Collection[str] | None]) -> CurrentStudy | None:
-        """Return a study with the parts of the instances chosen, None where some of them were not read lately."""
+        """Return a study with the parts of the instances chosen, None where some of them are not kept."""
         image_sets: list[CurrentImageSet] = []
         for image_set, instances in zip(current.image_sets, chosen, strict=True):
             if instances is None:
                 return None
-            parts = self._parts_of.peek(_instances_of(image_set.properties, instances)) if instances else {}
+            parts = self._parts.of_instances(image_set.image_set_id, image_set.manifest, instances)
             if parts is None:
                 return None
             image_sets.append(replace(image_set, parts=parts))

@@ -143,12 +143,12 @@ class SqliteLog:
         version: int | None = None,
         instances: Collection[str] | None = (),
     ) -> StoredVersion:
-        if instances is not None and not instances:
-            if kept := self._kept.version(datastore_id, image_set_id, version):
+        if instances is not None:
+            if kept := self._kept.version(datastore_id, image_set_id, version, instances):
                 return kept
-            if version is None:
+            if version is None and not instances:
                 await self._study_now(datastore_id, await self.study_of(datastore_id, image_set_id))
-                if kept := self._kept.version(datastore_id, image_set_id, version):
+                if kept := self._kept.version(datastore_id, image_set_id, version, instances):
                     return kept
         found = await self.database.read(
             lambda connection: sqlite_versions.read(connection, datastore_id, image_set_id, version, instances)

@@ -15,6 +15,7 @@ from dicomweb_client import DICOMwebClient
 from gateway.app import create_app
 from gateway.dicom.json_model import encode_json, to_json
 from gateway.dicom.xml_model import parse_xml
+from gateway.dicomweb import wado_metadata
 from gateway.settings import Settings
 from gateway.store.protocol import Store
 from tests.conftest import Server, app_client
@@ -178,6 +179,19 @@ async def test_metadata_shows_the_edited_values(filled: httpx.AsyncClient) -> No
     found = [(await filled.get(f"{path}/metadata")).json()[0] for path in LEVELS]
 
     assert [value(dataset, "00081030") for dataset in found] == ["Schädel 頭部"] * 3
+
+
+async def test_metadata_of_a_large_instance_says_the_same(
+    filled: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written on a thread: others need not wait for it."""
+    small = await filled.get(f"{AT_INSTANCE}/metadata")
+    monkeypatch.setattr(wado_metadata, "WRITTEN_ON_LOOP", 0)
+
+    large = await filled.get(f"{AT_INSTANCE}/metadata")
+
+    assert large.content == small.content
+    assert large.headers["content-length"] == small.headers["content-length"] == str(len(small.content))
 
 
 async def test_metadata_comes_as_application_json_too(filled: httpx.AsyncClient) -> None:

@@ -17,6 +17,7 @@ from gateway.dicom.matching import name_words, plain
 from gateway.errors import StorageFull, VersionConflict
 from gateway.store import sqlite_database, sqlite_qido, sqlite_versions
 from gateway.store.contents import Datastore
+from gateway.store.kept_parts import KeptParts
 from gateway.store.log import (
     Append,
     CurrentStudy,
@@ -110,6 +111,37 @@ async def test_study_that_was_read_is_known_after_an_append(log: SqliteLog, monk
     assert (await log.study(DATASTORE, STUDY)).version == 2
     assert (await log.current_study(DATASTORE, STUDY)).version == 2
     assert (await log.read(DATASTORE, A)).properties.version == 2
+
+
+async def test_instance_of_what_was_just_appended_waits_for_no_read(
+    log: SqliteLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The part it is in is known, in the version that wrote it and in the next one that shares it."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    first = new_version(A, 1, count=200)
+    await log.append(append_of(first))
+    await log.study(DATASTORE, STUDY)
+    await log.append(append_of(new_version(A, 2, manifest=first.manifest), expected=1))
+    read = await log.database.read(
+        lambda connection: sqlite_versions.read(connection, DATASTORE, A, 2, ["1.1", "1.70"])
+    )
+    monkeypatch.setattr(log.database, "read", None)
+
+    assert await log.read(DATASTORE, A, 2, ["1.1", "1.70"]) == read
+    current = await log.current_study(DATASTORE, STUDY, lambda version: ["1.1", "1.70"])
+    assert list(read.parts) == [0, 1] and current.image_sets[0].parts == read.parts
+
+
+async def test_instance_that_is_in_no_part_that_is_kept_is_looked_for(log: SqliteLog) -> None:
+    """Of two, one may lie in a part that was written lately and the other in one that was not."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    await log.append(append_of(new_version(A, 1, count=200)))
+    await log.study(DATASTORE, STUDY)
+    log._parts = KeptParts()
+    await log.read(DATASTORE, A, 1, ["1.70"])
+
+    assert list((await log.read(DATASTORE, A, 1, ["1.70", "1.200"])).parts) == [1, 3]
+    assert (await log.read(DATASTORE, A, 1, ["1.70", "9.9"])).parts.keys() == {1}
 
 
 @pytest.mark.parametrize(
