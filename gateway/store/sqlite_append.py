@@ -32,39 +32,71 @@ def append(connection: Connection, append: Append) -> dict[str, int]:
     image_sets: dict[str, int] = {}
     sequences: dict[str, int] = {}
     for version in append.versions:
-        key, study = studies[version.study_instance_uid]
-        image_set = image_sets[version.image_set_id] = _set_current(connection, datastore, key, version)
-        sequences[version.image_set_id] = _insert_version(connection, (datastore, image_set, key), study, version)
+        row, study = studies[version.study_instance_uid]
+        image_set = image_sets[version.image_set_id] = _set_current(connection, datastore, row.key, version)
+        sequences[version.image_set_id] = _insert_version(connection, (datastore, image_set, row.key), study, version)
         _insert_content(connection, image_set, version)
         if append.most_metadata is not None and version.state != "DELETED":
             _check_size(connection, image_set, version, append.most_metadata)
-    for key, study in studies.values():
-        _insert_study_version(connection, datastore, key, study, image_sets)
+    for row, study in studies.values():
+        _insert_study_version(connection, datastore, row, study, image_sets)
     if append.remember:
         remember(connection, datastore, append.remember, append.at)
     return sequences
 
 
-def _swap_study(connection: Connection, datastore: int, study: NewStudyVersion) -> int:
-    """Set the study's version if it is the expected one, and return our key of the study. The lock of the log."""
-    if study.expected:
-        swapped = connection.execute(
-            "UPDATE study SET version = ?3 WHERE datastore = ?1 AND study_instance_uid = ?2 AND version = ?3 - 1",
-            (datastore, study.study_instance_uid, study.version),
-        )
-    else:
-        swapped = connection.execute(
-            "INSERT INTO study (datastore, study_instance_uid, version) VALUES (?, ?, 1) ON CONFLICT DO NOTHING",
-            (datastore, study.study_instance_uid),
-        )
-    row = connection.execute(
-        "SELECT id, version FROM study WHERE datastore = ? AND study_instance_uid = ?",
-        (datastore, study.study_instance_uid),
-    ).fetchone()
-    if swapped.rowcount != 1:
-        raise StudyChanged(f"study {study.study_instance_uid}", study.expected, row[1] if row else 0)
-    key: int = row[0]
-    return key
+# Of what QIDO-RS searches for in the row of a study, the columns that indexes have, and the others. They are written
+# each by themselves, and only where they change: SQLite would write the five indexes of those for nothing.
+_STUDY_INDEXED = ("image_set", "study_date", "patient_id", "accession_number", "study_id")
+_STUDY_OTHERS = (
+    "study_time",
+    "study_description",
+    "names",
+    "modalities",
+    "sop_classes",
+    "series_count",
+    "instance_count",
+    "summary",
+)
+
+# What study_text has of a study, as the view study_searched says it; null for one that DICOMweb does not see. No trigger
+# keeps it: before 3.44, SQLite let FTS5 into none of an untrusted schema.
+_TEXT = (
+    "CASE WHEN image_set IS NOT NULL THEN names || char(10) || patient_id || char(10) || accession_number || char(10)"
+    " || study_id || char(10) || study_description END"
+)
+
+
+class _StudyRow(NamedTuple):
+    """Our key of a study, and what stands in its row before it is searched for anew."""
+
+    key: int
+    text: str | None
+    indexed: tuple[int | str | None, ...]
+    others: tuple[int | str | None, ...]
+
+
+_STUDY_ROW = f"RETURNING id, {_TEXT}, {', '.join(_STUDY_INDEXED)}, {', '.join(_STUDY_OTHERS)}"
+_SWAP_STUDY = (
+    "UPDATE study SET version = ?3 WHERE datastore = ?1 AND study_instance_uid = ?2 AND version = ?3 - 1 " + _STUDY_ROW
+)
+_INSERT_STUDY = (
+    "INSERT INTO study (datastore, study_instance_uid, version) VALUES (?, ?, ?) ON CONFLICT DO NOTHING " + _STUDY_ROW
+)
+
+
+def _swap_study(connection: Connection, datastore: int, study: NewStudyVersion) -> _StudyRow:
+    """Set the study's version if it is the expected one, and return its row. The lock of the log."""
+    uid = study.study_instance_uid
+    swap = _SWAP_STUDY if study.expected else _INSERT_STUDY
+    row = connection.execute(swap, (datastore, uid, study.version)).fetchone()
+    if row is None:
+        found = connection.execute(
+            "SELECT version FROM study WHERE datastore = ? AND study_instance_uid = ?", (datastore, uid)
+        ).fetchone()
+        raise StudyChanged(f"study {uid}", study.expected, found[0] if found else 0)
+    others = 2 + len(_STUDY_INDEXED)
+    return _StudyRow(row[0], row[1], row[2:others], row[others:])
 
 
 _INSERT_VERSION = (
@@ -133,24 +165,17 @@ def _set(columns: Sequence[str]) -> str:
     return ", ".join(f"{column} = ?{place}" for place, column in enumerate(columns, 1))
 
 
-def _where_other(columns: Sequence[str]) -> str:
-    """Return the condition that one of the columns is not what `_set` would make it.
-
-    SQLite writes every index of a column that is set, to the value it had as well: most edits would cost each of them
-    a page of the write-ahead log.
-    """
-    return f"({', '.join(columns)}) IS NOT ({', '.join(f'?{place}' for place in range(1, len(columns) + 1))})"
-
-
 _INSERT_IMAGE_SET = (
     f"INSERT INTO image_set ({', '.join((*_MOVING, *_SEARCHED, *_NAMING))})"
-    f" VALUES ({_marks((*_MOVING, *_SEARCHED, *_NAMING))}) ON CONFLICT DO NOTHING"
+    f" VALUES ({_marks((*_MOVING, *_SEARCHED, *_NAMING))}) ON CONFLICT DO NOTHING RETURNING id"
 )
-_MOVE_IMAGE_SET = f"UPDATE image_set SET {_set(_MOVING)} WHERE id = ?{len(_MOVING) + 1} AND version = ?1 - 1"
-_SEARCH_IMAGE_SET = (
-    f"UPDATE image_set SET {_set(_SEARCHED)} WHERE id = ?{len(_SEARCHED) + 1} AND {_where_other(_SEARCHED)}"
+_MOVE_IMAGE_SET = (
+    f"UPDATE image_set SET {_set(_MOVING)} WHERE image_set_id = ?{len(_MOVING) + 1} AND datastore = ?{len(_MOVING) + 2}"
+    f" AND version = ?1 - 1 RETURNING id, {', '.join(_SEARCHED)}"
 )
-_IMAGE_SET = "SELECT id, version FROM image_set WHERE image_set_id = ? AND datastore = ?"
+# SQLite writes every index of a column that is set, to the value it had as well: most edits would cost each of them a
+# page of the write-ahead log. So it is done only where one of them is another.
+_SEARCH_IMAGE_SET = f"UPDATE image_set SET {_set(_SEARCHED)} WHERE id = ?{len(_SEARCHED) + 1}"
 
 
 def _set_current(connection: Connection, datastore: int, study: int, new: NewVersion) -> int:
@@ -175,15 +200,16 @@ def _set_current(connection: Connection, datastore: int, study: int, new: NewVer
     )
     name = (new.image_set_id, datastore)
     if new.version == 1:
-        written = connection.execute(_INSERT_IMAGE_SET, (*moving, *searched, *name, to_text(new.created_at))).rowcount
-        row = connection.execute(_IMAGE_SET, name).fetchone()
+        row = connection.execute(_INSERT_IMAGE_SET, (*moving, *searched, *name, to_text(new.created_at))).fetchone()
     else:
-        row = connection.execute(_IMAGE_SET, name).fetchone()
-        written = connection.execute(_MOVE_IMAGE_SET, (*moving, row[0])).rowcount if row else 0
-    if row is None or written != 1:
-        raise VersionConflict(f"image set {new.image_set_id}", new.version - 1, row[1] if row else 0)
+        row = connection.execute(_MOVE_IMAGE_SET, (*moving, *name)).fetchone()
+    if row is None:
+        found = connection.execute(
+            "SELECT version FROM image_set WHERE image_set_id = ? AND datastore = ?", name
+        ).fetchone()
+        raise VersionConflict(f"image set {new.image_set_id}", new.version - 1, found[0] if found else 0)
     key: int = row[0]
-    if new.version > 1:
+    if new.version > 1 and row[1:] != searched:
         connection.execute(_SEARCH_IMAGE_SET, (*searched, key))
     return key
 
@@ -232,9 +258,10 @@ def _insert_content(connection: Connection, image_set: int, new: NewVersion) -> 
 
 
 def _insert_study_version(
-    connection: Connection, datastore: int, study: int, new: NewStudyVersion, written: Mapping[str, int]
+    connection: Connection, datastore: int, row: _StudyRow, new: NewStudyVersion, written: Mapping[str, int]
 ) -> None:
     """Write a version of a study, and what QIDO-RS searches for. written: our keys of image sets written before."""
+    study = row.key
     others = [image_set_id for image_set_id, _ in new.members if image_set_id not in written]
     keys = {**written, **_keys(connection, others)} if others else written
     connection.execute(
@@ -252,7 +279,7 @@ def _insert_study_version(
         ),
     )
     columns = new.columns or StudyColumns("")
-    _set_searched(connection, study, keys.get(columns.image_set_id), columns)
+    _set_searched(connection, row, keys.get(columns.image_set_id), columns)
     modalities = [(modality, columns.study_date, series) for modality, series in columns.modalities.items()]
     _set_rows(connection, _STUDY_MODALITY, modalities, datastore, study)
     names = [
@@ -269,34 +296,15 @@ def _keys(connection: Connection, image_sets: Sequence[str]) -> dict[str, int]:
     return dict(found.fetchall())
 
 
-# Of what QIDO-RS searches for, the columns that indexes have, and the others. Each by itself: most edits change one of
-# the others, and SQLite would write the five indexes of those beside it for nothing.
-_STUDY_INDEXED = ("image_set", "study_date", "patient_id", "accession_number", "study_id")
-_STUDY_OTHERS = (
-    "study_time",
-    "study_description",
-    "names",
-    "modalities",
-    "sop_classes",
-    "series_count",
-    "instance_count",
-    "summary",
-)
-
-
 def _search_study(columns: Sequence[str]) -> str:
-    return f"UPDATE study SET {_set(columns)} WHERE id = ?{len(columns) + 1} AND {_where_other(columns)}"
+    return f"UPDATE study SET {_set(columns)} WHERE id = ?{len(columns) + 1} RETURNING {_TEXT}"
 
 
 _INDEX_STUDY, _SEARCH_STUDY = _search_study(_STUDY_INDEXED), _search_study(_STUDY_OTHERS)
 
-# What study_text has of a study. No trigger keeps it: before 3.44, SQLite let FTS5 into none of an untrusted schema.
-_TEXT = "SELECT text FROM study_searched WHERE id = ?"
 
-
-def _set_searched(connection: Connection, study: int, image_set: int | None, columns: StudyColumns) -> None:
+def _set_searched(connection: Connection, row: _StudyRow, image_set: int | None, columns: StudyColumns) -> None:
     """Write what QIDO-RS searches for into the study's row, and have wild cards find the study by it."""
-    before = connection.execute(_TEXT, (study,)).fetchone()
     indexed = (image_set, columns.study_date, columns.patient_id, columns.accession_number, columns.study_id)
     others = (
         columns.study_time,
@@ -308,22 +316,21 @@ def _set_searched(connection: Connection, study: int, image_set: int | None, col
         columns.instance_count,
         columns.summary,
     )
-    written = [
-        connection.execute(_INDEX_STUDY, (*indexed, study)).rowcount,
-        connection.execute(_SEARCH_STUDY, (*others, study)).rowcount,
-    ]
-    if any(written):
-        _set_text(connection, study, before, connection.execute(_TEXT, (study,)).fetchone())
+    text = row.text
+    if others != row.others:
+        (text,) = connection.execute(_SEARCH_STUDY, (*others, row.key)).fetchone()
+    if indexed != row.indexed:
+        (text,) = connection.execute(_INDEX_STUDY, (*indexed, row.key)).fetchone()
+    if text != row.text:
+        _set_text(connection, row.key, row.text, text)
 
 
-def _set_text(connection: Connection, study: int, old: tuple[str] | None, new: tuple[str] | None) -> None:
+def _set_text(connection: Connection, study: int, old: str | None, new: str | None) -> None:
     """Have wild cards find a study by its new text. To take the old one out, FTS5 has to be told what it was."""
-    if old == new:
-        return
     if old is not None:
-        connection.execute("INSERT INTO study_text (study_text, rowid, text) VALUES ('delete', ?, ?)", (study, old[0]))
+        connection.execute("INSERT INTO study_text (study_text, rowid, text) VALUES ('delete', ?, ?)", (study, old))
     if new is not None:
-        connection.execute("INSERT INTO study_text (rowid, text) VALUES (?, ?)", (study, new[0]))
+        connection.execute("INSERT INTO study_text (rowid, text) VALUES (?, ?)", (study, new))
 
 
 class _Rows(NamedTuple):
