@@ -17,7 +17,6 @@ from gateway.store.parts import (
     Part,
     PartReference,
     PlacedInstance,
-    instance_count,
     pack_head,
     pack_part,
     pack_parts,
@@ -141,8 +140,9 @@ class Draft:
     def finish(self, occasion: Occasion) -> NewVersion:
         """Return the version to append. Call it once."""
         parts = self._pack()
-        manifest = tuple(self._manifest)
-        if not instance_count(manifest):
+        before = self.current.manifest if self.current else Manifest()
+        manifest = before if list(before) == self._manifest else Manifest(self._manifest)
+        if not manifest.instance_count:
             self.state = "DELETED"
         return NewVersion(
             image_set_id=self.image_set_id,

@@ -18,7 +18,6 @@ from gateway.store.parts import (
     Manifest,
     Part,
     PlacedInstance,
-    instance_count,
     unpack_head,
     unpack_manifest,
     unpack_part,
@@ -152,7 +151,7 @@ def _history(connection: Connection, key: int, versions: Sequence[_Version]) -> 
         yield "its versions do not follow each other"
         return
     for one in versions:
-        if one.count != (0 if one.state == "DELETED" else instance_count(one.manifest)):
+        if one.count != (0 if one.state == "DELETED" else one.manifest.instance_count):
             yield f"version {one.version} has not as many instances as it says"
     first, last = versions[0], versions[-1]
     head = unpack_head(last.head)

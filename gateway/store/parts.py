@@ -157,9 +157,49 @@ class PartReference:
     timezone: str = ""
 
 
-Manifest = tuple[PartReference, ...]
-
 NO_PART = PartReference(0, 0, ())
+
+
+class Manifest(tuple[PartReference, ...]):
+    """A version's parts by slot. What is made of them is kept: most versions have the very manifest of the one before.
+
+    `unpack_manifest` reads one.
+    """
+
+    @functools.cached_property
+    def instance_count(self) -> int:
+        """How many instances the version has."""
+        return sum([part.count for part in self])
+
+    @functools.cached_property
+    def sop_classes(self) -> tuple[str, ...]:
+        """The SOP Class UIDs of its instances, each once."""
+        alike = dict.fromkeys([part.sop_classes for part in self])  # one and the same nearly always
+        return tuple(dict.fromkeys(uid for uids in alike for uid in uids if uid))
+
+    @functools.cached_property
+    def timezone(self) -> str:
+        """The TimezoneOffsetFromUTC of the first instance that has one, "" for none."""
+        return next((part.timezone for part in self if part.timezone), "")
+
+    @functools.cached_property
+    def packed(self) -> bytes:
+        """The manifest as a version row keeps it: JSON, SOP Class UIDs written once and then by their place.
+
+        Compressed where it is long: every edit writes it again.
+        """
+        uids = list(dict.fromkeys(uid for part in self for uid in part.sop_classes))
+        parts = [
+            [
+                part.number,
+                part.count,
+                [uids.index(uid) for uid in part.sop_classes],
+                *([part.timezone] * bool(part.timezone)),
+            ]
+            for part in self
+        ]
+        text = orjson.dumps({"SOPClasses": uids, "Parts": parts})
+        return text if len(text) <= PLAIN_MANIFEST else _deflate(text)
 
 
 def _deflate(text: bytes) -> bytes:
@@ -338,49 +378,16 @@ def reference(number: int, part: Part) -> PartReference:
     return PartReference(number, part.count, part.sop_classes, part.timezone)
 
 
-def instance_count(manifest: Manifest) -> int:
-    """Return how many instances a version has."""
-    return sum([part.count for part in manifest])
-
-
-def sop_classes(manifest: Manifest) -> tuple[str, ...]:
-    """Return the SOP Class UIDs of a version's instances, each once."""
-    alike = dict.fromkeys([part.sop_classes for part in manifest])  # one and the same nearly always
-    return tuple(dict.fromkeys(uid for uids in alike for uid in uids if uid))
-
-
-def timezone(manifest: Manifest) -> str:
-    """Return the TimezoneOffsetFromUTC of the first instance that has one, "" for none."""
-    return next((part.timezone for part in manifest if part.timezone), "")
-
-
-def pack_manifest(manifest: Manifest) -> bytes:
-    """Return the manifest as a version row keeps it: JSON, SOP Class UIDs written once and then by their place.
-
-    Compressed where it is long: every edit writes it again.
-    """
-    uids = list(dict.fromkeys(uid for part in manifest for uid in part.sop_classes))
-    parts = [
-        [
-            part.number,
-            part.count,
-            [uids.index(uid) for uid in part.sop_classes],
-            *([part.timezone] * bool(part.timezone)),
-        ]
-        for part in manifest
-    ]
-    text = orjson.dumps({"SOPClasses": uids, "Parts": parts})
-    return text if len(text) <= PLAIN_MANIFEST else _deflate(text)
-
-
 def unpack_manifest(packed: bytes) -> Manifest:
-    """Return the manifest that `pack_manifest` packed."""
+    """Return the manifest that was packed."""
     # The first bit of a piece of a deflate stream is 0: it is not the last (RFC 1951 section 3.2.3). That of { is 1.
     manifest = orjson.loads(packed if packed.startswith(b"{") else _inflate(packed))
     uids = manifest["SOPClasses"]
-    return tuple(
-        PartReference(number, count, tuple(uids[place] for place in places), *timezone)
-        for number, count, places, *timezone in manifest["Parts"]
+    return Manifest(
+        [
+            PartReference(number, count, tuple([uids[place] for place in places]), *timezone)
+            for number, count, places, *timezone in manifest["Parts"]
+        ]
     )
 
 

@@ -16,7 +16,7 @@ from gateway.store.log import (
     StudyChanged,
     StudyColumns,
 )
-from gateway.store.parts import instance_count, length_of_head, pack_manifest
+from gateway.store.parts import length_of_head
 from gateway.store.sqlite_connection import Connection
 from gateway.store.sqlite_tables import datastore_key, remember, to_json, to_text
 
@@ -59,8 +59,8 @@ _STUDY_OTHERS = (
     "summary",
 )
 
-# What study_text has of a study, as the view study_searched says it; null for one that DICOMweb does not see. No trigger
-# keeps it: before 3.44, SQLite let FTS5 into none of an untrusted schema.
+# What study_text has of a study, as the view study_searched says it; null for one that DICOMweb does not see. No
+# trigger keeps it: before 3.44, SQLite let FTS5 into none of an untrusted schema.
 _TEXT = (
     "CASE WHEN image_set IS NOT NULL THEN names || char(10) || patient_id || char(10) || accession_number || char(10)"
     " || study_id || char(10) || study_description END"
@@ -131,8 +131,8 @@ def _insert_version(
             new.action,
             _provenance_text(new.provenance),
             _changed_text(new.changed),
-            0 if new.state == "DELETED" else instance_count(new.manifest),
-            pack_manifest(new.manifest),
+            0 if new.state == "DELETED" else new.manifest.instance_count,
+            new.manifest.packed,
             new.head,
             new.message,
             to_json(new.copied_from) if new.copied_from else None,

@@ -10,7 +10,7 @@ from importlib import resources
 from gateway.errors import StorageFailed
 from gateway.metadata.study_summary import packed_values
 from gateway.store.instance_key import instance_key
-from gateway.store.parts import timezone, unpack_head, unpack_manifest
+from gateway.store.parts import unpack_head, unpack_manifest
 from gateway.store.row_checksums import checked_tables, fill_in_checksums
 from gateway.store.sqlite_connection import Connection
 from gateway.store.study_rows import searched_names, text_of
@@ -50,7 +50,7 @@ _OF_STEPS: Mapping[str, tuple[int, Callable[..., str | int | None]]] = {
     "head_names": (1, lambda head: searched_names(unpack_head(head))),
     "head_description": (1, lambda head: text_of(unpack_head(head).study, "StudyDescription")),
     "instance_key": (1, instance_key),
-    "head_summary": (2, lambda head, manifest: packed_values(unpack_head(head), timezone(unpack_manifest(manifest)))),
+    "head_summary": (2, lambda head, manifest: packed_values(unpack_head(head), unpack_manifest(manifest).timezone)),
 }
 
 

@@ -14,7 +14,6 @@ import orjson
 from gateway.metadata.study_summary import StudySummary
 from gateway.store.contents import ImageSetVersion, StudyVersion
 from gateway.store.log import Append, CurrentImageSet, CurrentStudy, NewStudyVersion, NewVersion
-from gateway.store.parts import instance_count
 
 
 class StudyNow(NamedTuple):
@@ -108,7 +107,7 @@ def _current(datastore_id: str, study: NewStudyVersion, new: NewVersion, sequenc
         provenance=new.provenance,
         changed=new.changed,
         sequence=sequence,
-        instance_count=0 if deleted else instance_count(new.manifest),
+        instance_count=0 if deleted else new.manifest.instance_count,
         deleted_at=new.updated_at if deleted else None,
         message=new.message,
         copied_from=new.copied_from,

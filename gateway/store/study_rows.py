@@ -18,7 +18,7 @@ from gateway.metadata.image_set import AttributeValue, Head, LevelMetadata
 from gateway.metadata.study_summary import packed_values
 from gateway.store.contents import Action, ChangeSummary, Provenance
 from gateway.store.log import CurrentImageSet, ImageSetColumns, NewStudyVersion, NewVersion, StudyColumns
-from gateway.store.parts import Manifest, instance_count, sop_classes, timezone, unpack_head
+from gateway.store.parts import Manifest, unpack_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +115,10 @@ def study_columns(visible: Sequence[StudyMember]) -> StudyColumns | None:
         referring_physician_name=referring,
         names=_searched(patient, referring),
         modalities=dict(sorted(Counter(member.modality for member in visible if member.modality).items())),
-        sop_classes=tuple(dict.fromkeys(uid for member in visible for uid in sop_classes(member.manifest))),
+        sop_classes=tuple(dict.fromkeys(uid for member in visible for uid in member.manifest.sop_classes)),
         series_count=len(visible),
-        instance_count=sum(instance_count(member.manifest) for member in visible),
-        summary=packed_values(head, timezone(visible[0].manifest)),
+        instance_count=sum(member.manifest.instance_count for member in visible),
+        summary=packed_values(head, visible[0].manifest.timezone),
     )
 
 

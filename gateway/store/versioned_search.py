@@ -20,7 +20,7 @@ from gateway.metadata.image_set import Head
 from gateway.metadata.mapping import to_dataset
 from gateway.metadata.study_summary import SUMMARISED, StudySummary, summary_dataset
 from gateway.store.log import Candidate, Filter, FoundImageSet
-from gateway.store.parts import instance_count, timezone, unpack_head, unpack_part
+from gateway.store.parts import unpack_head, unpack_part
 from gateway.store.searches import Match, Page
 from gateway.store.study_rows import text_of
 
@@ -209,7 +209,7 @@ class Collector:
         return frozenset.intersection(*(frozenset(one.values) for one in asked)) if asked else None
 
     def _visit_instances(self, candidate: Candidate) -> None:
-        count = instance_count(candidate.manifest)
+        count = candidate.manifest.instance_count
         if self.complete and self.found + count <= self.skip:
             self.found += count
             return
@@ -294,11 +294,11 @@ def computed(level: str, candidate: Candidate) -> Dataset:
         "00201206": Element("IS", (str(candidate.series_count),)),  # NumberOfStudyRelatedSeries
         "00201208": Element("IS", (str(candidate.instance_count),)),  # NumberOfStudyRelatedInstances
     }
-    if level != "Instance" and (offset := timezone(candidate.manifest)):
+    if level != "Instance" and (offset := candidate.manifest.timezone):
         dataset["00080201"] = Element("SH", (offset,))  # TimezoneOffsetFromUTC, which instances have
     if level != "Study":
         # NumberOfSeriesRelatedInstances
-        dataset["00201209"] = Element("IS", (str(instance_count(candidate.manifest)),))
+        dataset["00201209"] = Element("IS", (str(candidate.manifest.instance_count),))
     return dataset
 
 

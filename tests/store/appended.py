@@ -16,7 +16,7 @@ from gateway.store.log import (
     RememberedAnswer,
     StudyColumns,
 )
-from gateway.store.parts import PlacedInstance, pack_head, pack_parts, reference, unpack_part
+from gateway.store.parts import Manifest, PlacedInstance, pack_head, pack_parts, reference, unpack_part
 
 DATASTORE = "d" * 32
 STUDY = "1.2.3"
@@ -53,7 +53,7 @@ def new_version(image_set_id: str, version: int, count: int = 0, study: str = ST
         "forced": False,
         "changed": ChangeSummary({"Study": ("StudyID",)}, 2),
         "head": head_of(study),
-        "manifest": tuple(reference(number, part) for number, part in parts.items()),
+        "manifest": Manifest(reference(number, part) for number, part in parts.items()),
         "columns": ImageSetColumns("CT", "P1", "A1", "S1", "20040119072730.000000"),
         "next_part": 100 * version + 100,
         "next_object": 1000 * version + 1,

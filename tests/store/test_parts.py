@@ -19,19 +19,17 @@ from gateway.store.parts import (
     BYTES_IN_PART,
     INSTANCES_IN_PART,
     NO_PART,
+    Manifest,
     Part,
     PartReference,
     PlacedInstance,
-    instance_count,
     instances_by_uid,
     instances_of,
     join_gzip,
     pack_head,
-    pack_manifest,
     pack_part,
     pack_parts,
     read_head,
-    sop_classes,
     texts_of,
     unpack_head,
     unpack_index,
@@ -166,25 +164,26 @@ def test_a_head_is_packed_and_unpacked() -> None:
 
 def test_long_manifest_takes_little_room() -> None:
     """That of 2,000 instances is 120 bytes and not 500, and what was written before it was compressed is read."""
-    manifest = tuple(PartReference(number, 64, ("1.2.840.10008.5.1.4.1.1.2",)) for number in range(1, 33))
+    manifest = Manifest(PartReference(number, 64, ("1.2.840.10008.5.1.4.1.1.2",)) for number in range(1, 33))
 
-    packed = pack_manifest(manifest)
+    packed = manifest.packed
 
     assert unpack_manifest(packed) == manifest
     assert len(packed) < 160
     assert unpack_manifest(b'{"SOPClasses":["1.2"],"Parts":[[3,64,[0]],[0,0,[]]]}') == (
         PartReference(3, 64, ("1.2",)),
         NO_PART,
+        Manifest,
     )
 
 
 def test_a_manifest_is_packed_and_unpacked() -> None:
     """Slots keep their order, empty ones included; counts and SOP Classes are read from the manifest alone."""
-    manifest = (PartReference(3, 64, ("1.2", "1.3")), NO_PART, PartReference(7, 2, ("1.3",)))
+    manifest = Manifest([PartReference(3, 64, ("1.2", "1.3")), NO_PART, PartReference(7, 2, ("1.3",))])
 
-    assert unpack_manifest(pack_manifest(manifest)) == manifest
-    assert instance_count(manifest) == 66
-    assert sop_classes(manifest) == ("1.2", "1.3")
+    assert unpack_manifest(manifest.packed) == manifest
+    assert manifest.instance_count == 66
+    assert manifest.sop_classes == ("1.2", "1.3")
 
 
 @pytest.mark.parametrize("count", [0, 1, 64, 65, 200])
