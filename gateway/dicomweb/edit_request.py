@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar, cast
+from typing import Literal, TypeAlias, TypeVar, cast
 
 from starlette.requests import Request
 
@@ -45,6 +45,7 @@ DATASET_TYPES = (DICOM_JSON, JSON)
 OPTIONS = ("force", "dryRun", "reason", "reasonForModification", "sourceOfPreviousValues")
 
 # PS3.3 C.12.1.1.9: (0400,0565) has these two defined terms.
+_ReasonForModification: TypeAlias = Literal["COERCE", "CORRECT"]
 REASONS_FOR_MODIFICATION = ("COERCE", "CORRECT")
 MAX_REASON = 1024
 
@@ -159,7 +160,7 @@ def _provenance(request: Request[State]) -> Provenance:
     return Provenance(
         who=who_asks(request.scope),
         reason=_reason(request),
-        reason_for_modification=cast(Literal["COERCE", "CORRECT"] | None, reason_for_modification),
+        reason_for_modification=cast("_ReasonForModification | None", reason_for_modification),
         source_of_previous_values=source or None,
     )
 
