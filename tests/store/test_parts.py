@@ -173,7 +173,6 @@ def test_long_manifest_takes_little_room() -> None:
     assert unpack_manifest(b'{"SOPClasses":["1.2"],"Parts":[[3,64,[0]],[0,0,[]]]}') == (
         PartReference(3, 64, ("1.2",)),
         NO_PART,
-        Manifest,
     )
 
 
