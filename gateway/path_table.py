@@ -12,8 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse
 from starlette.routing import Match, Route, Router
 from starlette.types import Receive, Scope, Send
 
@@ -24,8 +23,6 @@ Shape = tuple[str, int, str | None]
 class PathTable(Router):
     """Starlette's router, but it asks first the few routes that a path can be of, in their order.
 
-    Endpoints are asynchronous functions. They are called here: what they raise is answered further out, and Starlette
-    has five more calls between for who would answer it at the route.
     What none of them takes goes the long way, to another method's 405, a redirect or 404. Redirects are relative: of
     what a proxy in front has put before the path, Starlette's know nothing.
     """
@@ -59,8 +56,7 @@ class PathTable(Router):
                 match, found = route.matches(scope)
                 if match is Match.FULL:
                     scope.update(found)
-                    response: Response = await route.endpoint(Request(scope, receive, send))
-                    await response(scope, receive, send)
+                    await route.handle(scope, receive, send)
                     return
         await super().app(scope, receive, send)
 

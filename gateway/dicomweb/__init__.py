@@ -17,7 +17,8 @@
     wado            GET /studies/{study}…: retrieving, each in the transfer syntax of wado_syntax
     wado_instances  ... the files; wado_uri: one, by a query string
     wado_metadata   ... metadata; metadata_json: of pieces that are kept
-    wado_bulk       ... bulk data
+    wado_bulk       ... bulk data; ranges: some bytes of it
+    shown_as_is     ... documents and videos, which need no picture
     frames          ... frames and pixel data; rendered: pictures; instance_pixels: what both are made of
     capabilities    GET /: what there is
     edit            PATCH, PUT, DELETE: edits, each with edit_request, edited, plans, carry_out, edit_answers

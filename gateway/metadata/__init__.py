@@ -2,7 +2,7 @@
 
 image_set            the metadata of an image set, and updates of it, as values
 document             the 1.1 documents: reading and writing them
-mapping              datasets and merge patches to 1.1 and back
+mapping              datasets and merge patches to 1.1 and back; instance_mapper: the instances of a series to 1.1
 targets              what an update names, one thing after the other
 constraints          what an update may not do, and what force lifts: the table
 checks               ... how each row of it is broken

@@ -23,7 +23,7 @@ log_sqlite         ... one SQLite file, one process; its SQL is in sqlite_append
                    instance_key: by what an instance is looked for
 sqlite_frame_log   ... FrameLog in it; sqlite_import_log: ImportLog
 study_now          a study as it is now, and what an append makes of it; kept_studies: those that are known without
-                   reading; kept: what was read and stays until somebody writes
+                   reading; kept_parts: parts of theirs; kept: what was read and stays until somebody writes
 sqlite_database    the file, opened: group commit; sqlite_connection: a connection on its thread, and errors;
                    sqlite_schema: the steps of its schema; row_checksums: of what it says in each row
 blobs              Blobs: immutable bytes (seam C)
