@@ -21,7 +21,7 @@ from gateway.dicomweb.shown_as_is import document, video
 from gateway.dicomweb.targets import Target, root_url, single
 from gateway.dicomweb.wado_syntax import stored_syntax
 from gateway.errors import NotAcceptable, NotFound
-from gateway.metadata.image_set import ImageSetMetadata
+from gateway.metadata.image_set import ImageSetMetadata, InstanceMetadata
 from gateway.pixels.frames import Frames
 from gateway.pixels.render import render_animation, render_frame
 from gateway.pixels.rendering import Rendering, parse_rendering, parse_thumbnail
@@ -159,6 +159,7 @@ def _validators(located: Located, rendering: Rendering, numbers: Sequence[int | 
 async def _images(located: Located, numbers: Sequence[int], most: int | None = None) -> list[_Image]:
     """Return the images there are, in order; of an instance each frame in the path. most: how many are wanted.
 
+    Of a series or a study those in a transfer syntax that is read here: there are others to show.
     Raises NotAcceptable for an instance without pixels, NotFound for a series or a study without any.
     """
     chosen: Sequence[int | None] = numbers or (None,)
@@ -168,7 +169,8 @@ async def _images(located: Located, numbers: Sequence[int], most: int | None = N
             found += [_Image(member, located.target.instance, None, number) for number in chosen]
             continue
         metadata = await located.metadata(member)
-        with_pixels = [uid for uid, instance in metadata.instances.items() if "Rows" in instance["DICOM"]]
+        shown = _has_pixels if located.target.instance else _is_readable
+        with_pixels = [uid for uid, instance in metadata.instances.items() if shown(instance)]
         found += [_Image(member, uid, metadata, number) for uid in with_pixels for number in chosen]
         if most is not None and len(found) >= most:
             break
@@ -177,6 +179,14 @@ async def _images(located: Located, numbers: Sequence[int], most: int | None = N
     if not found:
         raise NotFound("image of", str(located.target))
     return found
+
+
+def _has_pixels(instance: InstanceMetadata) -> bool:
+    return "Rows" in instance["DICOM"]
+
+
+def _is_readable(instance: InstanceMetadata) -> bool:
+    return _has_pixels(instance) and transfer_syntax(stored_syntax(instance)).decodes
 
 
 def _representative(frames: Frames) -> int:

@@ -64,7 +64,9 @@ async def test_octets_of_any_transfer_syntax_are_what_is_stored(client: httpx.As
     assert data == get_frame(pydicom.dcmread(sample("MR_small_RLE.dcm")).PixelData, 0, number_of_frames=1)
 
 
-@pytest.mark.parametrize("kind", ["image/jls", "image/jp2", "image/jph", "image/dicom-rle", "image/jpeg"])
+@pytest.mark.parametrize(
+    "kind", ["image/jls", "image/x-jls", "image/jp2", "image/jph", "image/dicom-rle", "image/jpeg"]
+)
 async def test_a_frame_is_compressed_on_request(client: httpx.AsyncClient, kind: str) -> None:
     """W6: the part has the media type that was asked for, and the transfer syntax."""
     path = await stored_sample(client, "CT_small.dcm")

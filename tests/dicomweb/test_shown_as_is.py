@@ -10,6 +10,7 @@ import pytest
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
+from tests.dicomweb.pixels import opened
 from tests.dicomweb.wire import parts, patched, stored
 from tests.samples import instance
 
@@ -138,3 +139,17 @@ async def test_an_edit_changes_the_etag_of_a_document(client: httpx.AsyncClient)
 
     after = await client.get(f"{PATH}/rendered", headers={"If-None-Match": before.headers["etag"]})
     assert (after.status_code, after.content) == (200, SMALL_PDF)
+
+
+async def test_a_study_is_shown_by_what_there_is_a_picture_of(client: httpx.AsyncClient) -> None:
+    """W8, W7: a video comes first and has none; the CT image beside it stands for the study."""
+    await stored_video(client, H264)
+    await stored(client, instance(study="1.2.3", series="1.2.3.9"))
+
+    thumbnail = await client.get("/dicomweb/studies/1.2.3/thumbnail")
+    rendered = await client.get("/dicomweb/studies/1.2.3/rendered", headers={"Accept": "image/png"})
+    of_the_video = await client.get("/dicomweb/studies/1.2.3/series/1.2.3.1/thumbnail")
+
+    assert opened(thumbnail).format == "JPEG"
+    assert opened(rendered).format == "PNG"
+    assert of_the_video.status_code == 404
