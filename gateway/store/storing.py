@@ -99,15 +99,20 @@ class Storer:
         joining: Pack | None = None,
     ) -> list[StoredInstance]:
         outcomes: dict[int, StoredInstance] = {}
-        studies: dict[str, list[Arrival]] = {}
+        studies: dict[tuple[str, int], list[Arrival]] = {}
+        times: dict[tuple[str, str], int] = {}
         for place, instance in enumerate(received):
             try:
                 identity = identify(instance.dataset)
             except GatewayError as error:
                 outcomes[place] = refused(error)
             else:
-                studies.setdefault(identity.study_instance_uid, []).append(Arrival(place, identity, instance))
-        for study_instance_uid, arrivals in studies.items():
+                # Of an instance that comes twice, the second is stored after the first, which stays readable.
+                same = identity.study_instance_uid, identity.sop_instance_uid
+                times[same] = times.get(same, -1) + 1
+                study = identity.study_instance_uid, times[same]
+                studies.setdefault(study, []).append(Arrival(place, identity, instance))
+        for (study_instance_uid, _), arrivals in studies.items():
             try:
                 occasion = Occasion(self.clock(), "store", provenance, most_metadata=most_metadata)
                 storing = _Storing(datastore_id, study_instance_uid, arrivals, occasion, committed, joining)

@@ -142,6 +142,22 @@ async def test_the_same_instance_with_other_content_is_a_new_version(
     assert (await store.study(datastore_id, STUDY)).version == 2
 
 
+@pytest.mark.parametrize("size", [1, 2_000_000], ids=["small", "large"])
+async def test_an_instance_that_comes_twice_in_one_request_has_two_versions(
+    client: httpx.AsyncClient, size: int
+) -> None:
+    """S11: what was acknowledged can be read, the first one too; the same bytes once more are no version."""
+    first, second = (instance(study=STUDY, TextValue=text * size) for text in "ab")
+
+    response = await stow(client, first, second, second)
+
+    path = f"/dicomweb/studies/{STUDY}/series/{SERIES}/instances/{SERIES}.1/metadata"
+    versions = [(await client.get(f"{path}?version={number}")).json()[0]["0040A160"]["Value"] for number in (1, 2)]
+    assert response.status_code == 200 and len(values(response.json(), "00081199")) == 3
+    assert versions == [["a" * size], ["b" * size]]
+    assert (await client.get(f"{path}?version=3")).status_code == 404
+
+
 # -- what is refused, part by part
 
 
