@@ -160,6 +160,7 @@ def naming_of(tag: Tag) -> Naming:
     return Naming(entry.keyword, entry.vr, multi_valued(entry)) if entry else Naming(tag, None, several=False)
 
 
+@lru_cache(maxsize=16384)
 def tag_of(key: str) -> Tag | None:
     """Return the tag of a document's key, a keyword or eight hex digits; None for anything else."""
     entry = _BY_KEYWORD.get(key)

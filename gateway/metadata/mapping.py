@@ -171,6 +171,7 @@ def _occurrences(dataset: Dataset, prefix: str) -> Iterator[tuple[str, str, str]
             yield from _occurrences(item, f"{path}[{position}].")
 
 
+@functools.lru_cache(maxsize=16384)
 def _dictionary_vr(key: str) -> str | None:
     tag = tag_of(key)
     entry = entry_of(tag) if tag else None
@@ -204,7 +205,7 @@ def _keys(tags: frozenset[Tag]) -> tuple[str, ...]:
 
 def vr_of(key: str, vrs: Mapping[str, str] = _NO_VRS, path: str = "") -> str | None:
     """Return the VR of a document's key: what DICOMVRs says of its path, or of the key, or what the dictionary says."""
-    return vrs.get(path) or vrs.get(key) or _dictionary_vr(key)
+    return (vrs and (vrs.get(path) or vrs.get(key))) or _dictionary_vr(key)
 
 
 def element_of(
