@@ -83,6 +83,22 @@ def translated(
             },
             id="an array is one update, and what QIDO-RS computes is left out",
         ),
+        pytest.param(
+            OF_INSTANCE
+            | {
+                "00204000": {"vr": "LT", "Value": ["edited"]},
+                "7FE00010": {"vr": "OW", "BulkDataURI": "http://pacs/bulkdata/7FE00010"},
+            },
+            {
+                "updatableAttributes": {
+                    "SchemaVersion": 1.1,
+                    "Study": {
+                        "Series": {SERIES: {"Instances": {f"{SERIES}.1": {"DICOM": {"ImageComments": "edited"}}}}}
+                    },
+                }
+            },
+            id="the address of pixels, in metadata that were retrieved, is left out",
+        ),
     ],
 )
 def test_translate_writes_the_update_document(

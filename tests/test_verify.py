@@ -137,7 +137,7 @@ def test_a_folder_that_is_served_is_not_looked_at(tmp_path: Path, capsys: pytest
 # older folders
 
 
-@pytest.fixture(params=[3, 6])
+@pytest.fixture(params=[3, 6, 7])
 def schema(request: pytest.FixtureRequest) -> int:
     """How many steps of the schema an older folder has."""
     return int(request.param)
@@ -162,7 +162,7 @@ def test_an_older_folder_has_to_be_served_once(older: Path, schema: int, capsys:
 
 
 # Step 4 forgets where encoded frames lie.
-UNUSED = {3: ["2 packs that nothing refers to"], 6: []}
+UNUSED = {3: ["2 packs that nothing refers to"], 6: [], 7: []}
 
 
 def test_an_older_folder_verifies_once_it_was_opened(

@@ -14,6 +14,7 @@ from gateway.dicom.json_model import encode_json, parse_merge_patch, parse_merge
 from gateway.dicom.levels import LEVELS, level_of
 from gateway.dicomweb.edit_answers import AWS_DOCUMENT_LIMIT
 from gateway.dicomweb.level_edits import NAMES, agreed, split, target_named
+from gateway.dicomweb.own_pixels import pixels_named
 from gateway.dicomweb.stow_edit import COMPUTED
 from gateway.dicomweb.targets import Target
 from gateway.errors import InvalidDicomJson, InvalidDocument, InvalidUpdate, Violation
@@ -50,7 +51,9 @@ def translate(edit: bytes, document: bytes | None, *, profile: Profile, primary:
 def updates_of(edit: bytes) -> tuple[str, MetadataUpdates]:
     """Return the study an edit is of and its update; the edit is one patch or dataset, or an array of them.
 
-    They are taken as STOW-RS takes them, and what QIDO-RS computes is ignored; the study is "" where they name none.
+    They are taken as STOW-RS takes them: what QIDO-RS computes is ignored, and the address of pixel data, which
+    retrieved metadata have. The study is "" where they name none.
+
     Raises InvalidDicomJson, InvalidUpdate for an edit that is not of one image set.
     """
     patches = parse_merge_patches(edit) if edit.lstrip().startswith(b"[") else [parse_merge_patch(edit)]
@@ -70,7 +73,7 @@ def target_of(path: str, patch: MergePatch) -> Target:
 
     Raises InvalidDicomJson for UIDs that leave one out, and for an attribute of a level below the one named.
     """
-    for tag in COMPUTED & patch.keys():
+    for tag in (COMPUTED & patch.keys()) | pixels_named(patch):
         del patch[tag]
     target = target_named(patch, Target(""), path) if patch.keys() & set(NAMES) else Target("")
     for tag in patch.keys() - set(NAMES):

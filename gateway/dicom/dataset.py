@@ -61,3 +61,14 @@ MergePatch: TypeAlias = dict[Tag, Element | None]
 def in_tag_order(dataset: Dataset) -> Dataset:
     """Return the dataset with its top-level attributes in ascending order."""
     return dict(sorted(dataset.items()))
+
+
+def bulk_uris(dataset: Dataset) -> list[str]:
+    """Return the uris of a dataset's bulk values, those in sequences too, in the order of their attributes."""
+    uris: list[str] = []
+    for element in dataset.values():
+        if isinstance(element.binary, BulkData):
+            uris.append(element.binary.uri)
+        for item in element.items:
+            uris += bulk_uris(item)
+    return uris

@@ -17,7 +17,16 @@ from gateway.dicom.encoding import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     Buffer,
 )
-from gateway.dicom.part10_read import Part10, PixelData, Span, bulk_uri, named_in_meta, read_part10
+from gateway.dicom.part10_read import (
+    NO_PIXELS,
+    Part10,
+    PixelData,
+    PixelElement,
+    Span,
+    bulk_uri,
+    named_in_meta,
+    read_part10,
+)
 from gateway.dicom.part10_rewrite import rewrite
 from gateway.dicom.part10_splice import Splice
 from gateway.dicom.part10_write import part10_pieces, write_part10
@@ -27,9 +36,11 @@ __all__ = [
     "EXPLICIT_VR_BIG_ENDIAN",
     "EXPLICIT_VR_LITTLE_ENDIAN",
     "IMPLICIT_VR_LITTLE_ENDIAN",
+    "NO_PIXELS",
     "Buffer",
     "Part10",
     "PixelData",
+    "PixelElement",
     "Span",
     "Splice",
     "bulk_uri",

@@ -12,10 +12,11 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import NamedTuple
 
 from gateway.dicom.characters import CharacterSet, character_set
 from gateway.dicom.dataset import BulkData, Dataset, Element, Tag, in_tag_order
-from gateway.dicom.dictionary import PIXEL_DATA
+from gateway.dicom.dictionary import PIXEL_DATA, entry_of, vrs_of
 from gateway.dicom.encoding import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_LITTLE,
@@ -47,6 +48,16 @@ class Span:
     length: int
 
 
+class PixelElement(NamedTuple):
+    """Which kind of pixel data a file has, and the VR that a dataset shows it with."""
+
+    tag: Tag
+    vr: str
+
+
+NO_PIXELS = PixelElement("", "")
+
+
 @dataclass(frozen=True, slots=True)
 class PixelData:
     """PixelData, FloatPixelData or DoubleFloatPixelData, not read.
@@ -59,6 +70,15 @@ class PixelData:
     vr: str
     value: Span | memoryview
     encapsulated: bool
+
+    @property
+    def element(self) -> PixelElement:
+        """The VR that the file says, OB where it is encapsulated (PS3.5 A.4), the dictionary's where it says none."""
+        if self.encapsulated:
+            return PixelElement(self.tag, "OB")
+        entry = entry_of(self.tag)
+        assert entry is not None  # all three are in the dictionary
+        return PixelElement(self.tag, self.vr if self.vr in vrs_of(self.tag) else entry.vr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +94,11 @@ class Part10:
     transfer_syntax_uid: str
     bulk: dict[str, Span | bytes] = field(default_factory=dict)
     pixel_data: tuple[PixelData, ...] = ()
+
+    @property
+    def pixel_element(self) -> PixelElement:
+        """The kind of pixel data it has, NO_PIXELS for none. Of several, which PS3.3 does not allow, the last."""
+        return self.pixel_data[-1].element if self.pixel_data else NO_PIXELS
 
 
 @dataclass(frozen=True, slots=True)

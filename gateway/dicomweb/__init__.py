@@ -17,13 +17,13 @@
     wado            GET /studies/{study}…: retrieving, each in the transfer syntax of wado_syntax
     wado_instances  ... the files; wado_uri: one, by a query string
     wado_metadata   ... metadata; metadata_json: of pieces that are kept
-    wado_bulk       ... bulk data; ranges: some bytes of it
+    wado_bulk       ... bulk data; pixel_values: pixel data as such; ranges: some bytes of either
     shown_as_is     ... documents and videos, which need no picture
     frames          ... frames and pixel data; rendered: pictures; instance_pixels: what both are made of
     capabilities    GET /: what there is
     edit            PATCH, PUT, DELETE: edits, each with edit_request, edited, plans, carry_out, edit_answers
     level_edits     ... from datasets to edits by level
-    stow_edit       edits posted as STOW-RS
+    stow_edit       edits posted as STOW-RS; own_pixels: addresses of the pixels stored here, in what is posted
     move            POST …/move
     history         versions, diff, revert
     patients        /patients/{patientID}

@@ -21,7 +21,7 @@ from gateway.dicomweb.instance_pixels import (
     not_acceptable,
     stored_pixels,
 )
-from gateway.dicomweb.locate import locate
+from gateway.dicomweb.locate import Located, locate
 from gateway.dicomweb.media_types import FRAMES
 from gateway.dicomweb.negotiation import OCTETS, Choice, Offer, negotiate
 from gateway.dicomweb.problems import endpoint
@@ -53,13 +53,22 @@ async def retrieve_pixel_data(request: Request[State]) -> Response:
 
 
 async def _answer(request: Request[State], numbers: Sequence[int]) -> Response:
-    """Return the frames of these numbers, all for none."""
     pixels = await stored_pixels(await locate(request))
+    single = len(numbers) == 1 or (not numbers and pixels.frames.count == 1)
+    choices = negotiate(request, frame_offers(pixels.frames.transfer_syntax, single=single))
+    return await answer_frames(request, pixels, choices, numbers)
+
+
+async def answer_frames(
+    request: Request[State], pixels: StoredPixels, choices: Sequence[Choice], numbers: Sequence[int]
+) -> Response:
+    """Return the frames of these numbers, all for none, as the first choice that they fit into.
+
+    Of a choice that is not multipart there may be one frame only. Raises NotFound, NotAcceptable.
+    """
     frames = pixels.frames
-    single = len(numbers) == 1 or (not numbers and frames.count == 1)
-    choices = negotiate(request, _offers(frames.transfer_syntax, single=single))
     validators = _validators(request, pixels, numbers)
-    caching = {"Cache-Control": REVALIDATED if pixels.located.version is None else IMMUTABLE}
+    caching = cache_control(pixels.located)
     if unchanged := not_modified(request, validators):
         unchanged.headers.update(caching)
         return unchanged
@@ -81,7 +90,12 @@ def _validators(request: Request[State], pixels: StoredPixels, numbers: Sequence
     return Validators(f'"{hashlib.sha256(asked.encode()).hexdigest()[:32]}"', pixels.located.updated_at)
 
 
-def _offers(stored: TransferSyntax, single: bool) -> list[Offer]:
+def cache_control(located: Located) -> dict[str, str]:
+    """Return whether what is sent of pixels may be kept without asking."""
+    return {"Cache-Control": REVALIDATED if located.version is None else IMMUTABLE}
+
+
+def frame_offers(stored: TransferSyntax, single: bool) -> list[Offer]:
     """Return what frames can be sent as, what they are stored as first; one frame also without a multipart around."""
     names = dict.fromkeys([*stored.media_types, *(offer.name for offer in FRAMES)])
     parts = [Offer(name, multipart=True) for name in names]

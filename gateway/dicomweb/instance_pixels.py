@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
-from gateway.dicom.dataset import BulkData
+from gateway.dicom.dataset import BulkData, bulk_uris
 from gateway.dicomweb.locate import Located
 from gateway.dicomweb.targets import whole_number
-from gateway.dicomweb.wado_bulk import bulk_uris
 from gateway.dicomweb.wado_instances import bulk_reader
 from gateway.dicomweb.wado_metadata import dataset_of
 from gateway.errors import InvalidPart10, NotAcceptable, NotFound, TooLarge
@@ -80,11 +79,12 @@ async def stored_pixels(located: Located) -> StoredPixels:
     Raises NotFound, NotAcceptable for an instance without readable pixels.
     """
     uid, [member] = located.target.instance, located.members
-    stored = await _stored(located, member, uid)
+    stored = await stored_object(located, member, uid)
     return StoredPixels(located, stored, await _frames_of(located.store, stored))
 
 
-async def _stored(located: Located, member: Member, uid: str) -> StoredObject:
+async def stored_object(located: Located, member: Member, uid: str) -> StoredObject:
+    """Return where the file of an instance lies. Raises NotFound."""
     objects = await located.store.objects(located.datastore_id, member.image_set_id, member.version, [uid])
     if uid not in objects:
         raise NotFound("instance", uid)
@@ -121,7 +121,7 @@ async def edited_frames(located: Located, member: Member, uid: str, metadata: Im
 
     async def read() -> Frames:
         of_instance = metadata or await located.metadata(member)
-        stored = await _stored(located, member, uid)
+        stored = await stored_object(located, member, uid)
         read_bulk = bulk_reader(located.store, located.datastore_id, member.image_set_id)
         return await computed(_edited, await _frames_of(located.store, stored), of_instance, uid, read_bulk)
 

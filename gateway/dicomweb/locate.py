@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from starlette.requests import Request
 
+from gateway.dicom.part10 import PixelElement
 from gateway.dicomweb.preconditions import image_set_etag, study_etag
 from gateway.dicomweb.responses import Validators
 from gateway.dicomweb.targets import Target, datastore_of, requested_version, single, target_of
@@ -43,6 +44,10 @@ class Located:
         metadata = await self.store.metadata(self.datastore_id, member.image_set_id, member.version, self._wanted)
         self._check(metadata.instances)
         return metadata
+
+    async def pixel_elements(self, member: Member) -> Mapping[str, PixelElement]:
+        """Return which pixel data the same instances have; those without are left out."""
+        return await self.store.pixel_elements(self.datastore_id, member.image_set_id, member.version, self._wanted)
 
     async def files(self, member: Member) -> ImageSetFiles:
         """Return the files of an image set; of an instance, that of this instance only. Raises NotFound."""

@@ -21,6 +21,7 @@ from isal import isal_zlib
 
 from gateway.dicom.dataset import BulkData
 from gateway.dicom.json_model import BulkUri, encode_json
+from gateway.dicom.part10 import NO_PIXELS, PixelElement
 from gateway.dicomweb.locate import Located
 from gateway.dicomweb.qido import bulk_uri_of
 from gateway.dicomweb.targets import Target
@@ -44,8 +45,12 @@ WRITER = DicomJsonWriter()
 _Own: TypeAlias = "tuple[str, int]"
 _Whole: TypeAlias = "tuple[str, int, bytes, str]"
 
+# An instance's SOP Instance UID, which pixel data it has, and its own attributes as `"tag":{element}`.
+_OwnElements: TypeAlias = "tuple[str, PixelElement, list[bytes]]"
+
 # Stands for the address of a bulk value in what is kept: no client can know it, and so have it in a text.
 _MARK = secrets.token_hex(16)
+_MARK_BYTES = _MARK.encode()
 _MARKED = re.compile(f"{_MARK}(.*?){_MARK}".encode())
 
 
@@ -84,6 +89,7 @@ class _Writing:
 
     def __init__(self, located: Located, member: Member, root: str, parts: VersionParts, fragments: Fragments) -> None:
         self._located = located
+        self._around_uid: dict[PixelElement, list[list[bytes]]] = {}
         self._image_set_id = member.image_set_id
         self._fragments = fragments
         self._series = Target(located.target.study, member.series_instance_uid)
@@ -98,12 +104,12 @@ class _Writing:
         kept = {number: whole for number in numbers if (whole := self._kept(number))}
         own = {number: self._fragments.own.peek(self._own_key(number)) for number in numbers if number not in kept}
         missing = [number for number, elements in own.items() if elements is None]
-        read = await self._read(missing) if missing else {}
+        read, pixels = await self._read(missing) if missing else ({}, {})
         for number in numbers:
             if number in kept:
                 yield isal_zlib.decompress(kept[number])
             else:
-                part = await asyncio.to_thread(self._write, own[number], read.get(number))
+                part = await asyncio.to_thread(self._write, own[number], read.get(number), pixels)
                 self._keep(number, part)
                 yield part.text
 
@@ -119,28 +125,71 @@ class _Writing:
         key = self._image_set_id, number, self._digest
         return self._fragments.whole.peek((*key, "")) or self._fragments.whole.peek((*key, self._where))
 
-    async def _read(self, numbers: Sequence[int]) -> Mapping[int, Callable[[], Mapping[str, bytes]]]:
-        return await self._located.store.parts(self._located.datastore_id, self._image_set_id, numbers)
+    async def _read(
+        self, numbers: Sequence[int]
+    ) -> tuple[Mapping[int, Callable[[], Mapping[str, bytes]]], Mapping[str, PixelElement]]:
+        store, at = self._located.store, (self._located.datastore_id, self._image_set_id)
+        return await store.parts(*at, numbers), await store.part_pixel_elements(*at, numbers)
 
     def _bulk_uri(self, uid: str) -> BulkUri:
         target = Target(self._series.study, self._series.series, uid)
         return bulk_uri_of(self._root, target, self._version, self._located.image_set_id)
 
-    def _write(self, own: bytes | None, decode: Callable[[], Mapping[str, bytes]] | None) -> _Part:
-        """Return a part, of its own elements where they are kept, else of its metadata."""
-        if own is None:
-            assert decode is not None
-            elements = {uid: self._own.own(text) for uid, text in decode().items()}
-            own = _compressed(b"\n\n".join(b"\n".join([orjson.dumps(uid), *each]) for uid, each in elements.items()))
-        else:
-            lines = [instance.split(b"\n") for instance in isal_zlib.decompress(own).split(b"\n\n")]
-            elements = {orjson.loads(each[0]): each[1:] for each in lines}
-        datasets = {uid: merged(self._shared, each) for uid, each in elements.items()}
-        text = b",".join(datasets.values())
-        has_bulk_data = _MARK.encode() in text
-        if has_bulk_data:
-            text = b",".join(_addressed(dataset, self._bulk_uri(uid)) for uid, dataset in datasets.items())
-        return _Part(text, own, _compressed(text), has_bulk_data)
+    def _write(
+        self,
+        own: bytes | None,
+        decode: Callable[[], Mapping[str, bytes]] | None,
+        pixels_of: Mapping[str, PixelElement],
+    ) -> _Part:
+        """Return a part, of its own elements where they are kept, else of its metadata and of what has pixel data."""
+        instances = self._read_own(decode, pixels_of) if own is None else _unpacked(own)
+        texts = []
+        has_bulk_data = False
+        for uid, pixels, elements in instances:
+            has_bulk_data = has_bulk_data or bool(pixels.tag)
+            texts.append(merged(self._shared, elements, self._pixel_member(pixels, uid)))
+        text = b",".join(texts)
+        if _MARK_BYTES in text:
+            has_bulk_data = True
+            uids = [uid for uid, _, _ in instances]
+            text = b",".join(map(_addressed, texts, map(self._bulk_uri, uids)))
+        return _Part(text, own or _packed(instances), _compressed(text), has_bulk_data)
+
+    def _pixel_member(self, pixels: PixelElement, uid: str) -> list[bytes]:
+        """Return what `pixel_member` does, made once for all instances: their UIDs are all that differs."""
+        around = self._around_uid.get(pixels)
+        if around is None:
+            made = [member.split(_MARK_BYTES) for member in pixel_member(pixels, self._bulk_uri(_MARK))]
+            around = self._around_uid[pixels] = made
+        return [uid.encode().join(pieces) for pieces in around]
+
+    def _read_own(
+        self, decode: Callable[[], Mapping[str, bytes]] | None, pixels: Mapping[str, PixelElement]
+    ) -> list[_OwnElements]:
+        assert decode is not None
+        return [(uid, pixels.get(uid, NO_PIXELS), self._own.own(text)) for uid, text in decode().items()]
+
+
+def _packed(instances: Sequence[_OwnElements]) -> bytes:
+    """Return own elements as they are kept: a line for each, and an empty one between instances."""
+    texts = [b"\n".join([orjson.dumps([uid, *pixels]), *elements]) for uid, pixels, elements in instances]
+    return _compressed(b"\n\n".join(texts))
+
+
+def _unpacked(own: bytes) -> list[_OwnElements]:
+    instances = []
+    for text in isal_zlib.decompress(own).split(b"\n\n"):
+        name, *elements = text.split(b"\n")
+        uid, tag, vr = orjson.loads(name)
+        instances.append((uid, PixelElement(tag, vr), elements))
+    return instances
+
+
+def pixel_member(pixels: PixelElement, bulk_uri: BulkUri) -> list[bytes]:
+    """Return `"tag":{element}` of the pixel data of an instance; nothing for NO_PIXELS."""
+    if not pixels.tag:
+        return []
+    return [encode_json({pixels.tag: {"vr": pixels.vr, "BulkDataURI": bulk_uri(BulkData(pixels.tag))}})[1:-1]]
 
 
 def _compressed(text: bytes) -> bytes:

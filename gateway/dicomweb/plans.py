@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from gateway.dicom.dataset import BulkData, Dataset, Element, MergePatch, Scalar, Tag
-from gateway.dicom.dictionary import key_of
+from gateway.dicom.dictionary import PIXEL_DATA, key_of
 from gateway.dicom.levels import level_of
 from gateway.dicomweb.edited import Edited
+from gateway.dicomweb.own_pixels import OwnPixels, pixels_named
 from gateway.dicomweb.targets import Target
 from gateway.errors import ConstraintViolations, InvalidDicomJson, Level, NotFound, Violation
 from gateway.metadata.diff import same_element
@@ -82,6 +83,12 @@ async def _edit_of(edited: Edited, member: Member, edits: Sequence[LevelEdit], r
     stored = await edited.metadata(member, instances)
     for uid in sorted(instances - stored.instances.keys()):
         raise NotFound("instance", uid)
+    if any(edit.instance and pixels_named(edit.patch) for edit in edits):
+        pixels = OwnPixels(edited, member, instances, root)
+        edits = [
+            replace(edit, patch=await pixels.left_out(edit.patch, edit.instance)) if edit.instance else edit
+            for edit in edits
+        ]
     sent = [
         replace(edit, patch=await _with_own_bulk_data(edit.patch, edited, member, root))
         if any(element and _has_bulk_data(element) for element in edit.patch.values())
@@ -115,7 +122,8 @@ def what_changes(edit: LevelEdit, stored: Dataset) -> MergePatch:
         if tag in stored:
             same = element is not None and same_element(_by_number(element), _by_number(stored[tag]))
         else:
-            same = element is None and level_of(tag) == edit.level
+            # Pixel data are never in what is stored of a level, and an instance that has them keeps them.
+            same = element is None and level_of(tag) == edit.level and tag not in PIXEL_DATA
         if not same:
             patch[tag] = element
     return dict(sorted(patch.items()))

@@ -191,6 +191,11 @@ async def multipart_response(
     return Streamed(await begun(body), 200, headers)
 
 
+async def one_part(data: Buffer, media_type: str) -> AsyncIterator[Part]:
+    """Yield the only part of a multipart body."""
+    yield {"Content-Type": media_type}, [data]
+
+
 async def begun(made: AsyncIterator[_Made]) -> AsyncIterator[_Made]:
     """Return the same, the first of which is there already: raises what making it raised, StopAsyncIteration too."""
     first = await anext(made)

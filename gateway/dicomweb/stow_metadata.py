@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.dicom.dataset import BulkData, Dataset
+from gateway.dicom.dataset import BulkData, Dataset, bulk_uris
 from gateway.dicom.dictionary import PIXEL_DATA
 from gateway.dicom.json_model import Limits, parse_datasets
 from gateway.dicom.multipart import Event, PartBegins, PartData, PartEnds
@@ -177,7 +177,7 @@ async def _store(request: Request[State], body: _Body, study: str | None) -> Res
         response = await stow_edit(request, edits, study, outcomes)
     else:
         response = store_response(outcomes, root_url(request), offer, request.state["clock"]())
-    used = {uri for dataset in instances for uri in _bulk_uris(dataset)}
+    used = {uri for dataset in instances for uri in bulk_uris(dataset)}
     unused = len(body.bulk.keys() - used)
     texts = [f"{unused} bulk data parts have a Content-Location that no dataset names, and were ignored."]
     return warn(response, root_url(request), texts if unused else [])
@@ -190,7 +190,7 @@ async def _is_instance(request: Request[State], dataset: Dataset, body: _Body, s
     """
     if not uid_of(dataset, SOP_INSTANCE_UID):
         return False
-    uris = _bulk_uris(dataset)
+    uris = set(bulk_uris(dataset))
     if any(uri in body.bulk for uri in uris):
         return True
     if not uid_of(dataset, SOP_CLASS_UID) or _RETRIEVE_URL in dataset:
@@ -210,11 +210,6 @@ async def _is_stored(request: Request[State], dataset: Dataset, study: str | Non
     except NotFound:
         return False
     return True
-
-
-def _bulk_uris(dataset: Dataset) -> set[str]:
-    own = {element.binary.uri for element in dataset.values() if isinstance(element.binary, BulkData)}
-    return own.union(*(_bulk_uris(item) for element in dataset.values() for item in element.items))
 
 
 # -- instances
@@ -246,7 +241,7 @@ async def _part10(dataset: Dataset, body: _Body, study: str | None) -> list[Buff
     """Return an instance as the pieces of a PS3.10 file. Raises InvalidRequest."""
     if study and uid_of(dataset, STUDY_INSTANCE_UID) not in ("", study):
         raise OtherStudy
-    uris = _bulk_uris(dataset)
+    uris = set(bulk_uris(dataset))
     if missing := len(uris - body.bulk.keys()):
         raise MissingBulkData(missing)
     data: dict[str, list[memoryview]] = {}

@@ -7,16 +7,17 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.dicom.dataset import BulkData, Dataset
+from gateway.dicom.dataset import BulkData, bulk_uris
+from gateway.dicom.dictionary import PIXEL_DATA
 from gateway.dicomweb.locate import Located, locate
 from gateway.dicomweb.media_types import ALL_BULK_DATA, BULK_DATA
 from gateway.dicomweb.negotiation import OCTETS, negotiate
+from gateway.dicomweb.pixel_values import retrieve_pixel_value
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.qido import bulk_uri_of
 from gateway.dicomweb.ranges import ranged
-from gateway.dicomweb.responses import Part, Validators, begun, multipart_response, not_modified
+from gateway.dicomweb.responses import Part, Validators, begun, multipart_response, not_modified, one_part
 from gateway.dicomweb.shown_as_is import document_offers
-from gateway.dicomweb.streamed import Chunk
 from gateway.dicomweb.targets import Target, root_url
 from gateway.dicomweb.wado_metadata import dataset_of
 from gateway.errors import NotFound
@@ -26,9 +27,11 @@ from gateway.state import State
 @endpoint
 async def retrieve_bulk_data(request: Request[State]) -> Response:
     """Answer one bulk value of an instance, whole or a range of its bytes (RFC 9110 section 14)."""
+    uri = str(request.path_params["uri"])
+    if uri in PIXEL_DATA:
+        return await retrieve_pixel_value(request, uri)
     located = await locate(request)
     [member] = located.members
-    uri = str(request.path_params["uri"])
     dataset = dataset_of(await located.metadata(member), located.target.instance)
     if uri not in bulk_uris(dataset):
         raise NotFound("bulk data", uri)
@@ -39,23 +42,8 @@ async def retrieve_bulk_data(request: Request[State]) -> Response:
         return unchanged
     data = await located.store.read(await located.store.bulk_data(located.datastore_id, member.image_set_id, uri))
     if offer.multipart:
-        return await multipart_response(_one_part(data), OCTETS, validators.headers)
+        return await multipart_response(one_part(data, OCTETS), OCTETS, validators.headers)
     return ranged(request, data, validators.etag, validators.headers | {"Content-Type": offer.name})
-
-
-async def _one_part(data: Chunk) -> AsyncIterator[Part]:
-    yield {"Content-Type": OCTETS}, [data]
-
-
-def bulk_uris(dataset: Dataset) -> list[str]:
-    """Return the uris of a dataset's bulk values, those in sequences too, in the order of their attributes."""
-    uris: list[str] = []
-    for element in dataset.values():
-        if isinstance(element.binary, BulkData):
-            uris.append(element.binary.uri)
-        for item in element.items:
-            uris += bulk_uris(item)
-    return uris
 
 
 @endpoint

@@ -1,20 +1,25 @@
-"""Retrieve metadata: PS3.18 section 10.4.3.3. The datasets of a resource without pixels, in JSON or XML."""
+"""Retrieve metadata: PS3.18 section 10.4.3.3. The datasets of a resource, in JSON or XML.
+
+Pixel data are in them by their address, which is that of a bulk value named by its tag (dicomweb/pixel_values.py).
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.dicom.dataset import Dataset, Element
+from gateway.dicom.dataset import BulkData, Dataset, Element
 from gateway.dicom.json_model import BulkUri, encode_json
+from gateway.dicom.part10 import NO_PIXELS, PixelElement
 from gateway.dicom.xml_write import to_xml
 from gateway.dicomweb.locate import Located, locate
 from gateway.dicomweb.media_types import INSTANCE_METADATA, METADATA
-from gateway.dicomweb.metadata_json import WRITER, part_texts
+from gateway.dicomweb.metadata_json import WRITER, part_texts, pixel_member
 from gateway.dicomweb.negotiation import DICOM_XML, negotiate
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.qido import SPECIFIC_CHARACTER_SET, bulk_uri_of
@@ -33,7 +38,8 @@ WRITTEN_ON_LOOP = 64 * 1024
 
 _UTF_8 = Element("CS", ("ISO_IR 192",))
 
-Encode: TypeAlias = Callable[[ImageSetMetadata, str, BulkUri], bytes]
+# Which pixel data an instance has stands last, NO_PIXELS for none.
+Encode: TypeAlias = Callable[[ImageSetMetadata, str, BulkUri, PixelElement], bytes]
 
 
 @endpoint
@@ -66,17 +72,20 @@ async def _json_array(located: Located, root: str) -> AsyncIterator[Chunk]:
 async def _instance_json(located: Located, root: str) -> bytes:
     """Return the dataset of the one instance that the resource is."""
     (member,) = located.members
-    metadata = await located.metadata(member)
-    instance = metadata.instances[located.target.instance]
-    target = Target(located.target.study, member.series_instance_uid, located.target.instance)
+    uid = located.target.instance
+    metadata, pixels = await asyncio.gather(located.metadata(member), located.pixel_elements(member))
+    instance = metadata.instances[uid]
+    target = Target(located.target.study, member.series_instance_uid, uid)
     bulk_uri = bulk_uri_of(root, target, located.version and member.version, located.image_set_id)
+    more = pixel_member(pixels.get(uid, NO_PIXELS), bulk_uri)
     if len(encode_json(instance)) > WRITTEN_ON_LOOP:
-        return await asyncio.to_thread(WRITER.instance, metadata.head, instance, bulk_uri)
-    return WRITER.instance(metadata.head, instance, bulk_uri)
+        return await asyncio.to_thread(WRITER.instance, metadata.head, instance, bulk_uri, more)
+    return WRITER.instance(metadata.head, instance, bulk_uri, more)
 
 
-def _xml(metadata: ImageSetMetadata, uid: str, bulk_uri: BulkUri) -> bytes:
-    return to_xml(dataset_of(metadata, uid) | {SPECIFIC_CHARACTER_SET: _UTF_8}, bulk_uri)
+def _xml(metadata: ImageSetMetadata, uid: str, bulk_uri: BulkUri, pixels: PixelElement) -> bytes:
+    more = {pixels.tag: Element(pixels.vr, binary=BulkData(pixels.tag))} if pixels.tag else {}
+    return to_xml(dataset_of(metadata, uid) | more | {SPECIFIC_CHARACTER_SET: _UTF_8}, bulk_uri)
 
 
 async def _xml_parts(located: Located, root: str) -> AsyncIterator[Part]:
@@ -93,23 +102,27 @@ async def _documents(located: Located, root: str, encode: Encode) -> AsyncIterat
 async def _encoded(located: Located, root: str, encode: Encode) -> AsyncIterator[list[bytes]]:
     """Yield each instance's dataset, encoded, a batch at a time. The text is UTF-8, and says so."""
     for member in located.members:
-        metadata = await located.metadata(member)
+        metadata, pixels = await asyncio.gather(located.metadata(member), located.pixel_elements(member))
         series = Target(located.target.study, member.series_instance_uid)
         version = located.version and member.version
-
-        def batch(uids: Sequence[str], metadata: ImageSetMetadata, series: Target, version: int | None) -> list[bytes]:
-            return [
-                encode(
-                    metadata,
-                    uid,
-                    bulk_uri_of(root, Target(series.study, series.series, uid), version, located.image_set_id),
-                )
-                for uid in uids
-            ]
-
+        encode_one = partial(_encoded_one, encode, metadata, pixels, root, series, version, located.image_set_id)
         uids = list(metadata.instances)
         for at in range(0, len(uids), _BATCH):
-            yield await asyncio.to_thread(batch, uids[at : at + _BATCH], metadata, series, version)
+            yield await asyncio.to_thread(list, map(encode_one, uids[at : at + _BATCH]))
+
+
+def _encoded_one(
+    encode: Encode,
+    metadata: ImageSetMetadata,
+    pixels: Mapping[str, PixelElement],
+    root: str,
+    series: Target,
+    version: int | None,
+    image_set_id: str,
+    uid: str,
+) -> bytes:
+    bulk_uri = bulk_uri_of(root, Target(series.study, series.series, uid), version, image_set_id)
+    return encode(metadata, uid, bulk_uri, pixels.get(uid, NO_PIXELS))
 
 
 def dataset_of(metadata: ImageSetMetadata, uid: str) -> Dataset:

@@ -7,7 +7,7 @@ bytes. What it writes is what `to_json(to_dataset(…))` gives, byte for byte: t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
 
@@ -37,12 +37,12 @@ class DicomJsonWriter:
         self._written: dict[object, bytes] = {}
         self._size = 0
 
-    def instance(self, head: Head, instance: LevelMetadata, bulk_uri: BulkUri) -> bytes:
+    def instance(self, head: Head, instance: LevelMetadata, bulk_uri: BulkUri, more: Sequence[bytes] = ()) -> bytes:
         """Return an instance's dataset, the attributes of all four levels, without group 0002, tags ascending.
 
-        Raises InvalidUpdate as `to_dataset` does.
+        more: elements beside them, as `"tag":{element}`. Raises InvalidUpdate as `to_dataset` does.
         """
-        return merged(self.shared(head, bulk_uri), self.own(instance, bulk_uri))
+        return merged(self.shared(head, bulk_uri), self.own(instance, bulk_uri), more)
 
     def shared(self, head: Head, bulk_uri: BulkUri) -> list[bytes]:
         """Return `"tag":{element}` for each attribute that instances share, and their character set, tags ascending."""
@@ -91,10 +91,10 @@ class DicomJsonWriter:
         self._size += 2 * len(element) + _OVERHEAD
 
 
-def merged(shared: list[bytes], own: list[bytes]) -> bytes:
-    """Return a dataset of the elements that instances share and its own, both in order."""
+def merged(shared: list[bytes], own: list[bytes], more: Sequence[bytes] = ()) -> bytes:
+    """Return a dataset of the elements that instances share and its own, both in order, and maybe some more."""
     # Every element begins with its tag, so their order as bytes is that of the tags (PS3.18 section F.2.2).
-    return b"{%b}" % b",".join(sorted(shared + own))
+    return b"{%b}" % b",".join(sorted([*shared, *own, *more]))
 
 
 def _element(key: str, value: AttributeValue, vrs: Mapping[str, str], bulk_uri: BulkUri) -> bytes:

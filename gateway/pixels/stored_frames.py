@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from gateway.dicom.dataset import Tag
 from gateway.dicom.dictionary import PIXEL_DATA
 from gateway.dicom.encoding import LONG_LETTERS, SHORT_LETTERS, UNDEFINED_LENGTH, Buffer, implicit_vr
-from gateway.dicom.part10 import Part10, PixelData, Span
+from gateway.dicom.part10 import Part10, PixelData, PixelElement, Span, read_part10
 from gateway.dicom.part10_pattern import Pattern
 from gateway.dicom.part10_read import Context, Decoder
 from gateway.dicom.part10_top import Top, is_padding, walk_top
@@ -72,6 +72,14 @@ class FramesReader:
         if pattern.possible:
             self._lately = (_Read(pattern, top, replace(part10, pixel_data=())), *self._lately[: _PATTERNS - 1])
         return Frames(data, part10)
+
+
+def stored_pixel_element(data: Buffer) -> PixelElement:
+    """Return which pixel data a PS3.10 file has, NO_PIXELS for none. Raises InvalidPart10."""
+    view = memoryview(data)
+    top = walk_top(view, _BEFORE_PIXELS)
+    pixels = _pixel_data(view, top) if top else None
+    return pixels.element if pixels else read_part10(data).pixel_element
 
 
 def _raws(view: memoryview, top: Top) -> list[Raw]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from gateway.dicom.dataset import Dataset
+from gateway.dicom.part10 import PixelElement
 from gateway.errors import GatewayError, Level
 from gateway.metadata.image_set import Head
 from gateway.store.blobs import Address
@@ -132,7 +133,8 @@ class ReceivedInstance:
     """An instance that lies in a pack and waits for its place in an image set.
 
     dataset: group 0002 included, pixel data left out, large binary values as BulkData whose bytes lie at bulk[uri].
-    warnings: Warning Reasons (0008,1196) of what was seen in it.
+    warnings: Warning Reasons (0008,1196) of what was seen in it. pixels: which pixel data it has, NO_PIXELS for none,
+    None where nobody looked.
     """
 
     dataset: Dataset
@@ -140,6 +142,7 @@ class ReceivedInstance:
     sha256: str
     bulk: Mapping[str, Address] = field(default_factory=dict)
     warnings: tuple[int, ...] = ()
+    pixels: PixelElement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +169,15 @@ class StoredObject:
     """The PS3.10 bytes an instance came as, before any edit.
 
     fingerprint: of their attributes (metadata/fingerprint.py); while a version has the same, these bytes are it.
-    warnings: the Warning Reasons (0008,1196) they were stored with, ascending.
+    warnings: the Warning Reasons (0008,1196) they were stored with, ascending. pixels: which pixel data there are in
+    them, NO_PIXELS for none, None where they were stored before that was kept.
     """
 
     address: Address
     sha256: str
     fingerprint: bytes = b""
     warnings: tuple[int, ...] = ()
+    pixels: PixelElement | None = None
 
 
 @dataclass(frozen=True, slots=True)

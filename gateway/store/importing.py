@@ -209,9 +209,8 @@ class Placing:
         fingerprint = joined_fingerprint(shared.digest, digest)
         coerced = self._coerced(target, received.dataset, shared, metadata)
         warnings = _warnings(arrival.identity, coerced.original)
-        stored = StoredObject(
-            received.address, received.sha256, fingerprint, tuple(sorted({*received.warnings, *warnings}))
-        )
+        all_warnings = tuple(sorted({*received.warnings, *warnings}))
+        stored = StoredObject(received.address, received.sha256, fingerprint, all_warnings, received.pixels)
         if coerced.instance is not metadata:
             text = digest = b""
         target.draft.put(uid, coerced.instance, stored, received.bulk, text, digest)

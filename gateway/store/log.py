@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from gateway.dicom.part10 import PixelElement
 from gateway.errors import VersionConflict
 from gateway.metadata.study_summary import StudySummary
 from gateway.store.appends import Append, ImageSetColumns, NewStudyVersion, NewVersion, RememberedAnswer, StudyColumns
@@ -204,6 +205,19 @@ class VersionLog(Protocol):
 
         Raises NotFound, and Gone for a deleted version.
         """
+
+    async def pixel_elements(
+        self, datastore_id: str, image_set_id: str, version: int | None, instances: Collection[str] | None
+    ) -> dict[str, PixelElement | Address]:
+        """Return which pixel data each of the same objects has; where that was not kept, the object's address.
+
+        Raises as `objects`.
+        """
+
+    async def part_pixel_elements(
+        self, datastore_id: str, image_set_id: str, numbers: Collection[int]
+    ) -> dict[str, PixelElement | Address]:
+        """Return the same of the instances in parts. Raises NotFound, StorageFailed for a part that is not there."""
 
     async def files(
         self, datastore_id: str, image_set_id: str, version: int | None, instances: Collection[str] | None

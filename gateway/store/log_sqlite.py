@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gateway.dicom.part10 import PixelElement
 from gateway.errors import NotFound
 from gateway.metadata.study_summary import StudySummary
 from gateway.store import (
@@ -289,6 +290,22 @@ class SqliteLog:
     ) -> dict[str, StoredObject]:
         return await self.database.read(
             lambda connection: sqlite_versions.objects(connection, datastore_id, image_set_id, version, instances)
+        )
+
+    async def pixel_elements(
+        self, datastore_id: str, image_set_id: str, version: int | None, instances: Collection[str] | None
+    ) -> dict[str, PixelElement | Address]:
+        return await self.database.read(
+            lambda connection: sqlite_versions.pixel_elements(
+                connection, datastore_id, image_set_id, version, instances
+            )
+        )
+
+    async def part_pixel_elements(
+        self, datastore_id: str, image_set_id: str, numbers: Collection[int]
+    ) -> dict[str, PixelElement | Address]:
+        return await self.database.read(
+            lambda connection: sqlite_versions.part_pixel_elements(connection, datastore_id, image_set_id, numbers)
         )
 
     async def files(

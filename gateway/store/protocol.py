@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from gateway.dicom.matching import Query
+from gateway.dicom.part10 import PixelElement
 from gateway.metadata.image_set import ImageSetMetadata
 from gateway.store.blobs import Address, Pack
 from gateway.store.contents import (
@@ -189,6 +190,23 @@ class Store(Protocol):
         instances: Collection[str] | None = None,
     ) -> dict[str, StoredObject]:
         """Return where the PS3.10 bytes of a version's instances lie, by SOP Instance UID, in document order."""
+
+    async def pixel_elements(
+        self,
+        datastore_id: str,
+        image_set_id: str,
+        version: int | None = None,
+        instances: Collection[str] | None = None,
+    ) -> Mapping[str, PixelElement]:
+        """Return which pixel data the instances of a version have, by SOP Instance UID; those without are left out.
+
+        Raises NotFound, Gone for a deleted version.
+        """
+
+    async def part_pixel_elements(
+        self, datastore_id: str, image_set_id: str, numbers: Collection[int]
+    ) -> Mapping[str, PixelElement]:
+        """Return the same of the instances in parts of an image set."""
 
     async def files(
         self,

@@ -197,7 +197,8 @@ def as_received(file: WrittenFile, pack: Pack) -> ReceivedInstance:
         else:
             bulk[uri] = Address(pack.name, pack.size, len(value))
             pack.append(value)
-    return ReceivedInstance(file.part10.dataset, file.address, file.sha256, bulk)
+    pixels = file.part10.pixel_element
+    return ReceivedInstance(file.part10.dataset, file.address, file.sha256, bulk, pixels=pixels)
 
 
 def _check_prefix(head: bytes) -> None:

@@ -221,8 +221,8 @@ _INSERT_PART = (
 _INSERT_SLOT = "INSERT INTO slot (image_set, sop_instance_uid, slot) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _INSERT_INSTANCE_KEY = "INSERT INTO instance_key (key, image_set) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _INSERT_OBJECT = (
-    "INSERT INTO object (image_set, number, pack, offset, length, sha256, fingerprint, warnings)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO object (image_set, number, pack, offset, length, sha256, fingerprint, warnings, pixels)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_BULK_DATA = (
     "INSERT INTO bulk_data (image_set, uri, pack, offset, length) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -243,6 +243,7 @@ def _insert_content(connection: Connection, image_set: int, new: NewVersion) -> 
             bytes.fromhex(stored.sha256),
             stored.fingerprint,
             to_json(stored.warnings) if stored.warnings else None,
+            None if stored.pixels is None else "".join(stored.pixels),
         )
         for number, stored in new.objects.items()
     ]

@@ -16,8 +16,10 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from gateway.dicom.matching import Query, QueryLevel
+from gateway.dicom.part10 import PixelElement
 from gateway.errors import GatewayError, Gone, InvalidUpdate, NotFound
 from gateway.metadata.image_set import Head, ImageSetMetadata, Profile
+from gateway.pixels.stored_frames import stored_pixel_element
 from gateway.store.blobs import Address, Blobs, Pack
 from gateway.store.blobs_folder import BlobsFolder
 from gateway.store.contents import (
@@ -318,6 +320,36 @@ class VersionedStore:
         stored = await self._read(datastore_id, image_set_id, version, ())
         return {one.sop_instance_uid: one.stored for one in await self._digested(stored, instances)}
 
+    async def pixel_elements(
+        self,
+        datastore_id: str,
+        image_set_id: str,
+        version: int | None = None,
+        instances: Collection[str] | None = None,
+    ) -> dict[str, PixelElement]:
+        stored = await self._read(datastore_id, image_set_id, version, ())
+        kept = self._kept_digests(stored).values()
+        if instances is not None and _has_all(kept, instances):
+            objects = {uid: part[uid].stored for uid in instances for part in kept if uid in part}
+            return await self._looked_at(
+                {uid: one.address if one.pixels is None else one.pixels for uid, one in objects.items()}
+            )
+        return await self._looked_at(await self._log.pixel_elements(datastore_id, image_set_id, version, instances))
+
+    async def part_pixel_elements(
+        self, datastore_id: str, image_set_id: str, numbers: Collection[int]
+    ) -> dict[str, PixelElement]:
+        return await self._looked_at(await self._log.part_pixel_elements(datastore_id, image_set_id, numbers))
+
+    async def _looked_at(self, found: Mapping[str, PixelElement | Address]) -> dict[str, PixelElement]:
+        """Return which pixel data there are; of what was stored before that was kept, by a look at the files."""
+        known = {uid: one for uid, one in found.items() if isinstance(one, PixelElement)}
+        files = {uid: await self._blobs.read(one) for uid, one in found.items() if isinstance(one, Address)}
+        if files:
+            looked_at = await asyncio.to_thread(list, map(stored_pixel_element, files.values()))
+            known |= zip(files, looked_at, strict=True)
+        return {uid: element for uid, element in known.items() if element.tag}
+
     async def files(
         self,
         datastore_id: str,
@@ -339,7 +371,7 @@ class VersionedStore:
         """Return the instances wanted of a version, in document order."""
         at = stored.properties
         numbers = [part.number for part in stored.manifest if part.number]
-        found = {number: digests for number in numbers if (digests := self._digests.peek((at.image_set_id, number)))}
+        found = self._kept_digests(stored)
         if len(found) < len(numbers) and not _has_all(found.values(), instances):
             read = await self._log.files(at.datastore_id, at.image_set_id, at.version, instances)
             new = await asyncio.to_thread(digested, read)
@@ -352,6 +384,11 @@ class VersionedStore:
         wanted = frozenset(instances)
         some = [part for part in parts if not wanted.isdisjoint(part)]
         return [one for part in some for uid, one in part.items() if uid in wanted]
+
+    def _kept_digests(self, stored: StoredVersion) -> dict[int, dict[str, Digested]]:
+        """Return what is kept of the instances of a version's parts, by the parts' numbers."""
+        keys = [(stored.properties.image_set_id, part.number) for part in stored.manifest if part.number]
+        return {key[1]: digests for key in keys if (digests := self._digests.peek(key))}
 
     async def bulk_data(self, datastore_id: str, image_set_id: str, uri: str) -> Address:
         return await self._log.bulk_data(datastore_id, image_set_id, uri)

@@ -278,6 +278,28 @@ def test_pixel_data_is_found_and_left_out() -> None:
     assert part10.dataset["00880200"].items == ({"7FE00010": Element("OB", binary=b"ab")},)
 
 
+FRAGMENTS = bare(ITEM, b"") + bare(ITEM, b"cdef") + bare(END_OF_SEQUENCE, b"")
+
+
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        (long(0x7FE00010, b"OB", b"ab"), ("7FE00010", "OB")),
+        (long(0x7FE00010, b"OW", b"ab"), ("7FE00010", "OW")),
+        (long(0x7FE00010, b"UN", b"ab"), ("7FE00010", "OW")),
+        (long(0x7FE00010, b"OW", FRAGMENTS, UNDEFINED), ("7FE00010", "OB")),
+        (long(0x7FE00008, b"OF", b"abcd"), ("7FE00008", "OF")),
+        (long(0x7FE00009, b"OW", b"abcdefgh"), ("7FE00009", "OD")),
+        (long(0x7FE00008, b"OF", b"abcd") + long(0x7FE00010, b"OW", b"ab"), ("7FE00010", "OW")),
+        (b"", ("", "")),
+    ],
+    ids=["OB", "OW", "UN", "encapsulated", "float", "double, OW", "two kinds", "none"],
+)
+def test_pixel_data_are_shown_by_one_tag_and_vr(elements: bytes, expected: tuple[str, str]) -> None:
+    """PS3.5 A.4: encapsulated ones are OB; the dictionary's VR where the file's is none of its."""
+    assert read_part10(file(NAME + elements)).pixel_element == expected
+
+
 @pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview], ids=["bytes", "bytearray", "memoryview"])
 def test_any_buffer_is_read(wrap: type) -> None:
     """The result does not depend on what holds the bytes, and refers to none of them."""

@@ -72,7 +72,7 @@ async def test_it_is_found_at_every_level(client: httpx.AsyncClient, kind: str) 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_its_metadata_are_what_pydicom_says(client: httpx.AsyncClient, kind: str) -> None:
-    """WADO-RS: every attribute, VR and value but the pixels; bulk data are at their address."""
+    """WADO-RS: every attribute, VR and value; bulk data are at their address (pixels: test_bulk_data_of_samples)."""
     await stored(client, file_of(kind))
     original = dataset_of(kind)
 
@@ -80,6 +80,7 @@ async def test_its_metadata_are_what_pydicom_says(client: httpx.AsyncClient, kin
 
     assert attributes(found) == attributes(original.to_json_dict())
     assert value(found, "00080005") == "ISO_IR 192"
+    assert ("BulkDataURI" in found.pop("7FE00010", {})) == (kind in WITH_PIXELS)
     bulk = dict(bulk_data(found, original))
     assert [len(data) for data in bulk.values()] == BULK.get(kind, [])
     assert [(await client.get(address)).content for address in bulk] == list(bulk.values())

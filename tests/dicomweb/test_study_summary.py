@@ -24,7 +24,7 @@ from gateway.metadata.mapping import to_head
 from gateway.metadata.study_summary import SUMMARISED, StudySummary, packed_values, summary_dataset, summary_json
 from gateway.settings import Settings
 from gateway.store.log import Candidate
-from gateway.store.parts import PartReference, pack_head
+from gateway.store.parts import Manifest, PartReference, pack_head
 from gateway.store.protocol import Store
 from gateway.store.searches import Match
 from gateway.store.versioned_search import Collector
@@ -172,7 +172,7 @@ async def test_a_value_that_a_summary_has_no_place_for_is_in_the_results(
     assert [one["00200010"]["vr"] for one in results] == ["LO", "SH"]
 
 
-@pytest.mark.parametrize("schema", [3, 6])
+@pytest.mark.parametrize("schema", [3, 6, 7])
 async def test_an_older_folder_gets_summaries(tmp_path: Path, schema: int) -> None:
     """Of the studies that are there, with what an edit changed before; the deleted one has none."""
     with tarfile.open(FOLDERS / f"schema-{schema}.tar.gz") as archive:
@@ -241,7 +241,9 @@ def long_way(head: Head, timezone: str, modalities: tuple[str, ...]) -> bytes:
 
 def collected(head: Head, timezone: str, modalities: tuple[str, ...]) -> Match:
     part = PartReference(1, 5, ("1.2.840.10008.5.1.4.1.1.2",), timezone)
-    candidate = Candidate(A, pack_head(head), (part,), modalities, part.sop_classes, 3, 21, lambda _: [], dict)
+    candidate = Candidate(
+        A, pack_head(head), Manifest((part,)), modalities, part.sop_classes, 3, 21, lambda _: [], dict
+    )
     collector = Collector(Query("Study"), True, 0, None)
     collector.visit(candidate)
     return collector.matches[0]

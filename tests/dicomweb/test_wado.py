@@ -149,23 +149,28 @@ async def test_instances_come_in_the_transfer_syntax_they_have(
 
 @pytest.mark.parametrize(("path", "count"), COUNTS)
 async def test_metadata_is_one_array_of_whole_datasets(filled: httpx.AsyncClient, path: str, count: int) -> None:
-    """W2, N11: one object for each instance, without group 0002 and without pixels."""
+    """W2, N11: one object for each instance, without group 0002, its pixels by their address."""
     response = await filled.get(f"{path}/metadata")
 
     assert response.headers["content-type"] == "application/dicom+json" and len(response.json()) == count
     for dataset in response.json():
         assert list(dataset) == sorted(dataset) and {"00100010", "00081030", "00280010", "00091001"} <= dataset.keys()
-        assert not {tag for tag in dataset if tag.startswith(("0002", "7FE0"))}
+        assert not {tag for tag in dataset if tag.startswith("0002")}
+        at = "/".join(value(dataset, tag) for tag in ("0020000D", "0020000E", "00080018"))
+        uri = "http://gateway.test/dicomweb/studies/{}/series/{}/instances/{}/bulkdata/7FE00010".format(*at.split("/"))
+        assert dataset["7FE00010"] == {"vr": "OW", "BulkDataURI": uri}
         assert value(dataset, "00080005") == "ISO_IR 192"
 
 
 async def test_metadata_is_what_pydicom_reads(filled: httpx.AsyncClient) -> None:
-    """An independent oracle: every attribute of the file, values and VR."""
+    """An independent oracle: every attribute of the file, values and VR, and the pixels it fetches."""
     [metadata] = (await filled.get(f"{AT_INSTANCE}/metadata")).json()
+    uri = metadata["7FE00010"]["BulkDataURI"]
+    pixels = {uri: (await filled.get(uri)).content}
 
-    read = pydicom.Dataset.from_json(metadata)
+    read = pydicom.Dataset.from_json(metadata, lambda tag, vr, uri: pixels[uri])
     original = pydicom.dcmread(io.BytesIO(instance(study=STUDY)))
-    del original.PixelData, read.SpecificCharacterSet, original.SpecificCharacterSet
+    del read.SpecificCharacterSet, original.SpecificCharacterSet
     assert {element.tag for element in read} == {element.tag for element in original}
     assert all(
         read[tag].value == original[tag].value for tag in {element.tag for element in read} if read[tag].VR != "UN"
@@ -238,8 +243,8 @@ async def test_bulk_data_in_xml_have_the_same_address(bulky: httpx.AsyncClient) 
 
 
 def bulk_uri(dataset: dict[str, Any]) -> str:
-    """Return the one BulkDataURI of a dataset in DICOM JSON."""
-    [uri] = [element["BulkDataURI"] for element in dataset.values() if "BulkDataURI" in element]
+    """Return the one BulkDataURI of a dataset in DICOM JSON beside that of its pixels."""
+    [uri] = [one["BulkDataURI"] for tag, one in dataset.items() if "BulkDataURI" in one and tag != "7FE00010"]
     return str(uri)
 
 
@@ -506,7 +511,7 @@ async def test_what_was_deleted_is_gone_and_its_past_is_not(filled: httpx.AsyncC
 
 
 def test_dicomweb_client_retrieves(server: Server) -> None:
-    """dicomweb-client for Python: study, series, instance, and metadata at three levels."""
+    """dicomweb-client for Python: study, series, instance, metadata at three levels, and pixels by their address."""
     client = DICOMwebClient(server.dicomweb)
     files = [pydicom.dcmread(io.BytesIO(file)) for file in ct_series()]
     client.store_instances(files)
@@ -515,4 +520,11 @@ def test_dicomweb_client_retrieves(server: Server) -> None:
     assert len(client.retrieve_study(uids[0])) == len(client.retrieve_series(*uids[:2])) == 5
     assert client.retrieve_instance(*uids).PixelData == files[0].PixelData
     assert len(client.retrieve_study_metadata(uids[0])) == len(client.retrieve_series_metadata(*uids[:2])) == 5
-    assert pydicom.Dataset.from_json(client.retrieve_instance_metadata(*uids)).SOPInstanceUID == uids[2]
+    metadata = client.retrieve_instance_metadata(*uids)
+    # It sends a Host without a port, so that is what addresses have.
+    uri = metadata["7FE00010"]["BulkDataURI"].replace("http://127.0.0.1/", f"{server.url}/")
+    for media_types in (None, ("application/octet-stream",)):
+        [pixels] = client.retrieve_bulkdata(uri, media_types)
+        assert pixels == files[0].PixelData
+    read = pydicom.Dataset.from_json(metadata, lambda tag, vr, uri: bytes(pixels))
+    assert (read.SOPInstanceUID, read.PixelData) == (uids[2], files[0].PixelData)

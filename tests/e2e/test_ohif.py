@@ -39,6 +39,7 @@ class Site(SimpleHTTPRequestHandler):
     """The viewer with deploy/ohif/app-config.js, and the gateway below /dicomweb, as deploy/ohif/nginx.conf has it."""
 
     gateway = ""
+    asked: list[str]
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
@@ -60,6 +61,7 @@ class Site(SimpleHTTPRequestHandler):
         """Say nothing."""
 
     def _forward(self) -> None:
+        self.asked.append(self.path)
         connection = http.client.HTTPConnection(urlsplit(self.gateway).netloc, timeout=60)
         asked = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
         connection.request("GET", self.path, headers=asked)
@@ -84,9 +86,15 @@ class Site(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def site(server: Server) -> Iterator[str]:
+def asked() -> list[str]:
+    """What the viewer asks the gateway for, path by path."""
+    return []
+
+
+@pytest.fixture
+def site(server: Server, asked: list[str]) -> Iterator[str]:
     """The address of the viewer."""
-    handler = type("GatewaySite", (Site,), {"gateway": server.url})
+    handler = type("GatewaySite", (Site,), {"gateway": server.url, "asked": asked})
     with ThreadingHTTPServer(("127.0.0.1", 0), lambda *args: handler(*args, directory=str(OHIF))) as httpd:
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{httpd.server_port}"
@@ -127,6 +135,19 @@ def test_ohif_shows_a_study_and_its_edited_name(server: Server, site: str, tmp_p
         alike = [float(np.corrcoef(shown, middle(one))[0, 1]) for one in slices]
         assert max(alike) > 0.9, alike
         assert abs(np.corrcoef(shown, middle(slices[0].rotate(90)))[0, 1]) < max(alike) - 0.2
+
+
+def test_ohif_fetches_pixels_once(server: Server, site: str, asked: list[str], tmp_path: Path) -> None:
+    """W3: each slice by its frame, and not by the BulkDataURI that metadata have for it as well."""
+    body = multipart(ct_series(3))
+    httpx.post(f"{server.dicomweb}/studies", content=body, headers={"Content-Type": STOW}).raise_for_status()
+
+    view(site, tmp_path / "once.png")
+
+    frames = [path for path in asked if "/frames/" in path]
+    assert len(frames) == len(set(frames)) == 3
+    assert [path for path in asked if path.endswith("/metadata")]
+    assert not [path for path in asked if "/bulkdata/" in path or "/pixeldata" in path]
 
 
 def instances(server: Server) -> list[dict[str, Any]]:

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import pytest
 
+from gateway.dicom.part10 import read_part10
 from gateway.errors import GatewayError
 from gateway.pixels import stored_frames
 from gateway.pixels.frames import Frames, frame_numbers, read_frames
-from gateway.pixels.stored_frames import FramesReader
+from gateway.pixels.stored_frames import FramesReader, stored_pixel_element
 from tests.samples import SAMPLE_IDS, SAMPLES, instance, sample
 
 
@@ -36,6 +37,14 @@ def test_frames_are_those_that_reading_finds(path: Path) -> None:
     data = path.read_bytes()
 
     assert said(data, FramesReader()) == said(data)
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=SAMPLE_IDS)
+def test_which_pixel_data_there_are_is_what_reading_finds(path: Path) -> None:
+    """Of every real file, those without any too."""
+    data = path.read_bytes()
+
+    assert stored_pixel_element(data) == read_part10(data).pixel_element
 
 
 def test_frames_of_files_alike_are_those_that_reading_finds() -> None:

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import pytest
 
+from gateway.dicom.part10 import NO_PIXELS, PixelElement
 from gateway.errors import Gone, IdempotencyConflict, InvalidRequest, NotEmpty, NotFound, VersionConflict
 from gateway.store.blobs import Address
 from gateway.store.contents import Datastore, ImageSetVersion, StoredObject
@@ -328,6 +329,21 @@ class LogTests:
 
         assert list(found.items()) == [("1.1", objects[1]), ("1.2", objects[2]), ("1.3", objects[3])]
         assert await log.objects(DATASTORE, A, 1, ["1.2", "9.9"]) == {"1.2": objects[2]}
+
+    async def test_which_pixel_data_an_object_has_is_kept_with_it(self, log: VersionLog) -> None:
+        """A tag and a VR, or that there are none; the address of an object that nobody looked at."""
+        kinds = {1: PixelElement("7FE00010", "OB"), 2: NO_PIXELS, 3: None}
+        objects = {n: StoredObject(Address("0f" * 16, n, 10), f"{n:064x}", pixels=kinds[n]) for n in kinds}
+        await log.append(append_of(new_version(A, 1, count=3, objects=objects)))
+
+        found = await log.pixel_elements(DATASTORE, A, None, None)
+
+        assert list(found.items()) == [("1.1", kinds[1]), ("1.2", NO_PIXELS), ("1.3", Address("0f" * 16, 3, 10))]
+        assert await log.pixel_elements(DATASTORE, A, 1, ["1.2", "9.9"]) == {"1.2": NO_PIXELS}
+        assert await log.part_pixel_elements(DATASTORE, A, [100]) == found
+        assert [one.pixels for one in (await log.objects(DATASTORE, A, 1, None)).values()] == list(kinds.values())
+        with pytest.raises(NotFound):
+            await log.pixel_elements(DATASTORE, A, 9, None)
 
     async def test_a_deleted_version_has_no_stored_objects(self, log: VersionLog) -> None:
         """It says so, and the version before still has them."""

@@ -354,7 +354,7 @@ async def test_an_edit_that_meets_another_writer_of_the_study_is_tried_again(
 
 _WITHOUT_STEP_6 = """
 DROP TABLE instance_key; ALTER TABLE study DROP COLUMN summary;
-DROP INDEX object_with_warnings; ALTER TABLE object DROP COLUMN warnings;
+DROP INDEX object_with_warnings; ALTER TABLE object DROP COLUMN warnings; ALTER TABLE object DROP COLUMN pixels;
 DROP TABLE study_text; DROP TABLE study_count; DROP VIEW study_searched; DROP TRIGGER study_counted;
 DROP TRIGGER study_modality_counted; DROP TRIGGER study_modality_uncounted;
 ALTER TABLE study_modality DROP COLUMN series;
