@@ -87,7 +87,7 @@ TRANSACTIONS: dict[tuple[str, str], Transaction] = {
         "RetrieveInstanceBulkdata", (), media_types.ALL_BULK_DATA, _VERSIONED
     ),
     ("GET", f"{_INSTANCE}/bulkdata/{{uri}}"): Transaction(
-        "RetrieveBulkdata", (), (*media_types.BULK_DATA, *media_types.DOCUMENT), _VERSIONED
+        "RetrieveBulkdata", (), (*media_types.BULK_DATA_OR_PIXELS, *media_types.DOCUMENT), _VERSIONED
     ),
     ("GET", f"{_INSTANCE}/frames/{{frames}}"): Transaction("RetrieveFrames", (), media_types.FRAMES, _VERSIONED),
     ("GET", "/wado"): Transaction("RetrieveByURI", (), (*media_types.THUMBNAIL, Offer(DICOM)), WADO_URI_PARAMETERS),

@@ -31,6 +31,8 @@ FRAMES = tuple(
         for name in syntax.media_types
     )
 )
+# Pixel data by their BulkDataURI: one value where they are native, frames where they are encapsulated.
+BULK_DATA_OR_PIXELS = tuple(dict.fromkeys((*BULK_DATA, *FRAMES)))
 THUMBNAIL = tuple(map(Offer, RENDERED_MEDIA_TYPES))
 # Of several images there is no single part (PS3.18 section 10.4.4).
 RENDERED_PARTS = tuple(Offer(name, multipart=True) for name in RENDERED_MEDIA_TYPES)

@@ -88,11 +88,12 @@ async def _value(
 async def _decoded(request: Request[State], pixels: StoredPixels) -> Response:
     """Return encapsulated frames decoded, one after the other as native ones lie."""
     validators = _validators(pixels.located, pixels.stored, "decoded")
-    headers = validators.headers | cache_control(pixels.located) | {"Content-Type": OCTETS}
+    headers = validators.headers | cache_control(pixels.located)
     if unchanged := not_modified(request, validators):
         unchanged.headers.update(headers)
         return unchanged
-    return Streamed(await begun(_decoded_frames(pixels.frames, frame_numbers(pixels.frames))), 200, headers)
+    chunks = await begun(_decoded_frames(pixels.frames, frame_numbers(pixels.frames)))
+    return Streamed(chunks, 200, headers | {"Content-Type": OCTETS})
 
 
 async def _decoded_frames(frames: Frames, numbers: Sequence[int]) -> AsyncIterator[Chunk]:
