@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import shutil
+import subprocess
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -20,8 +24,9 @@ from gateway.dicom.dataset import bulk_uris
 from gateway.dicom.xml_model import parse_xml
 from gateway.settings import Settings
 from tests.conftest import app_client
+from tests.dicomweb.pixels import stored_sample
 from tests.dicomweb.wire import parts, stow
-from tests.samples import SAMPLE_IDS, SAMPLES
+from tests.samples import SAMPLE_IDS, SAMPLES, sample
 
 XML = 'multipart/related; type="application/dicom+xml"'
 
@@ -87,3 +92,17 @@ async def check(client: httpx.AsyncClient, uri: str, element: Any, original: pyd
     else:
         assert response.headers["content-type"] == "application/octet-stream"
         assert response.content == little_endian(element.value, word, original), element.tag
+
+
+@pytest.mark.skipif(not shutil.which("dcm2json"), reason="dcmtk is not installed")
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small_bigendian.dcm", "MR_small_implicit.dcm", "liver.dcm"])
+async def test_native_pixels_are_what_dcmtk_reads(client: httpx.AsyncClient, name: str) -> None:
+    """An oracle that knows no pydicom: VR and bytes, little endian whatever the file is."""
+    path = await stored_sample(client, name)
+    printed = subprocess.run(["dcm2json", "+fc", str(sample(name))], capture_output=True, check=True).stdout
+    theirs = json.loads(printed)["7FE00010"]
+
+    ours = (await client.get(f"{path}/metadata")).json()[0]["7FE00010"]
+    pixels = (await client.get(ours["BulkDataURI"])).content
+
+    assert (ours["vr"], pixels) == (theirs["vr"], base64.b64decode(theirs["InlineBinary"]))
