@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 from urllib.parse import urlsplit
 
 # Orthanc closes a connection after a second without a request; a new one is made before it comes to that.
@@ -64,7 +63,7 @@ class Client:
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
         made, _ = await loop.create_connection(lambda: self._answer, self._host, self._port)
-        self._transport = cast(asyncio.Transport, made)
+        self._transport = made
         self._open, self._used = True, time.monotonic()
 
     async def __aexit__(self, *error: object) -> None:

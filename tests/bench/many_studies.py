@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from gateway.metadata.image_set import Head, LevelMetadata
@@ -21,6 +22,7 @@ from gateway.store.log_sqlite import open_log
 from gateway.store.parts import pack_head, unpack_head
 from gateway.store.receiving import receive_part10, received_instance
 from gateway.store.sqlite_append import append
+from gateway.store.sqlite_connection import Connection
 from gateway.store.study_rows import Occasion, image_set_columns, member_of, new_study_version
 from gateway.store.versioned import open_store
 from tests.bench.instances import Study, part10
@@ -89,9 +91,14 @@ async def fill(folder: Path, count: int) -> None:
         (datastore,) = await log.datastores()
         appends = _appends(_placed(received), datastore.datastore_id, count)
         while batch := list(itertools.islice(appends, _IN_A_TRANSACTION)):
-            await log.database.write(lambda connection, batch=batch: [append(connection, one) for one in batch])
+            await log.database.write(partial(_append_all, batch))
     finally:
         await log.close()
+
+
+def _append_all(appends: Sequence[Append], connection: Connection) -> None:
+    for one in appends:
+        append(connection, one)
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

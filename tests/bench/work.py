@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ async def _stow_rate(product: Product, run: Run, kilobytes: int, together: int, 
 
     connections = [await Client(product.url).__aenter__() for _ in studies]
     pairs = list(zip(connections, bodies, strict=True))
-    seconds = await at_once([lambda pair=pair: send(*pair) for pair in pairs])
+    seconds = await at_once([partial(send, *pair) for pair in pairs])
     for connection in connections:
         await connection.__aexit__()
     return together * requests * clients / seconds
@@ -289,7 +290,7 @@ async def _edit_at_once(product: Product, studies: Sequence[Study], each: int) -
 
     clients = [await Client(product.url).__aenter__() for _ in studies]
     pairs = list(zip(clients, studies, strict=True))
-    seconds = await at_once([lambda pair=pair: edit_often(*pair) for pair in pairs])
+    seconds = await at_once([partial(edit_often, *pair) for pair in pairs])
     for client in clients:
         await client.__aexit__()
     return seconds, times
@@ -392,12 +393,12 @@ async def memory(product: Product, run: Run) -> Measured:
     return {"resident memory": product.resident_megabytes}
 
 
-async def versions(product: Product, run: Run) -> list[tuple[int, float]]:
+async def versions(product: Product, run: Run) -> list[tuple[float, float]]:
     """Return how many versions a study has, and the median milliseconds of the edits that led there."""
     study = run.new_study(100)
     await store_study(product, study)
     step = max(1, run.scale.versions // 10)
-    grown: list[tuple[int, float]] = []
+    grown: list[tuple[float, float]] = []
     async with Client(product.url) as client:
         for reached in range(step, run.scale.versions + 1, step):
             times = [await _edit(client, product, study, next(run.numbers)) for _ in range(step)]
