@@ -8,7 +8,7 @@ import shutil
 import struct
 import subprocess
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,10 @@ def comparable(form: Mapping[str, Any]) -> Any:
         return "bulk data"
     if "InlineBinary" in form:
         return base64.b64decode(form["InlineBinary"]).rstrip(b"\0")
-    read = {"DS": number, "IS": number, "FL": single, "FD": double, "SV": int, "UV": int, "PN": name}.get(vr, text)
+    readers: dict[str, Callable[[Any], Any]] = {
+        "DS": number, "IS": number, "FL": single, "FD": double, "SV": int, "UV": int, "PN": name
+    }  # fmt: skip
+    read: Callable[[Any], Any] = readers.get(vr, text)
     found = [read(value) for value in values]
     return [] if not any(found) and vr == "PN" else found
 
@@ -101,7 +104,7 @@ def number(value: Any) -> float | str | None:
         return text(value)
 
 
-def text(value: Any) -> Any:
+def text(value: Any) -> float | str | None:
     return (value.strip() or None) if isinstance(value, str) else value
 
 
@@ -155,7 +158,7 @@ def by_dcmtk(path: Path) -> dict[str, Any] | None:
     """Return dcm2json's DICOM JSON; None for what it does not convert: compressed pixels, some character sets."""
     run = subprocess.run(["dcm2json", "-q", "-fc", "-ee", str(path)], capture_output=True, timeout=30, check=False)
     try:
-        dataset: dict[str, Any] = json.loads(run.stdout) if run.returncode == 0 else None
+        dataset: dict[str, Any] | None = json.loads(run.stdout) if run.returncode == 0 else None
         return dataset
     except ValueError:
         return None

@@ -7,7 +7,7 @@ from struct import pack
 
 import pytest
 
-from gateway.dicom.dataset import BulkData, Element
+from gateway.dicom.dataset import BulkData, Element, Scalar
 from gateway.dicom.encoding import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
 from gateway.dicom.part10 import Span, read_part10
 from gateway.dicom.part10_read import inflated
@@ -80,7 +80,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize(("vr", "value", "values"), VALUES, ids=lambda value: repr(value))
-def test_values_by_vr(vr: str, value: bytes, values: tuple[object, ...]) -> None:
+def test_values_by_vr(vr: str, value: bytes, values: tuple[Scalar, ...]) -> None:
     """Each VR's bytes are the values of PS3.5 section 6.2; padding goes, but DS and IS keep theirs."""
     assert read(short(0x00091001, vr.encode(), value)) == {"00091001": Element(vr, values)}
 
