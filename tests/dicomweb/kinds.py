@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import pydicom
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian, RTStructureSetStorage
 
 from tests.dicomweb.test_slides import slide, tiles
 from tests.samples import sample
@@ -57,8 +57,9 @@ def siemens() -> bytes:
         csa.add_new(offset, vr, value)
     header = dataset.private_block(0x0019, "SIEMENS MR HEADER", create=True)
     for offset in range(0x10, 0x50):
-        vr, value = (("FD", [offset / 3, -1.5, 0.0]), ("IS", offset), ("SH", "Größe"), ("US", offset))[offset % 4]
-        header.add_new(offset, vr, value)
+        header.add_new(
+            offset, *(("FD", [offset / 3, -1.5, 0.0]), ("IS", offset), ("SH", "Größe"), ("US", offset))[offset % 4]
+        )
     item = pydicom.Dataset()
     item.private_block(0x0021, "SIEMENS MR SDS 01", create=True).add_new(0x01, "LO", "Schädel")
     dataset.private_block(0x0021, "SIEMENS MR SDR 01", create=True).add_new(0xFE, "SQ", Sequence([item, item]))
@@ -71,7 +72,7 @@ def structures() -> bytes:
     for tag in [element.tag for element in dataset if element.tag.group >= 0x3000]:
         del dataset[tag]
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = RTStructureSetStorage
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.777.777.77.7.7777.1"
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID("1.2.777.777.77.7.7777.1")
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.Modality, dataset.StructureSetLabel, dataset.ApprovalStatus = "RTSTRUCT", "Plan", "UNAPPROVED"
     dataset.StructureSetROISequence = Sequence(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import httpx
@@ -183,7 +184,7 @@ async def test_several_modalities_and_those_of_study_and_series(
     """Any of the codes will do; a study counts once; and a series is not its study."""
     for study, series, modality in (("1.2.3", "1.2.3.1", "CT"), ("1.2.3", "1.2.3.2", "SR"), ("1.2.4", "1.2.4.1", "CT")):
         date = "20240101" if study == "1.2.3" else "20230101"
-        uids_of = {"SeriesInstanceUID": series, "SOPInstanceUID": f"{series}.1"}
+        uids_of: dict[str, Any] = {"SeriesInstanceUID": series, "SOPInstanceUID": f"{series}.1"}
         await stored(client, instance(study=study, StudyDate=date, Modality=modality, **uids_of))
 
     answer = await client.get(f"/dicomweb{path}?{query}")
@@ -254,7 +255,7 @@ async def test_a_required_key_finds(client: httpx.AsyncClient, path: str, key: s
     """Q3, Q13: by keyword and by tag, in sequences too; and what has another value is not found."""
     request = pydicom.Dataset()
     request.ScheduledProcedureStepID, request.RequestedProcedureID = "SPS", "RP"
-    one = {
+    one: dict[str, Any] = {
         "StudyDate": "20040119",
         "StudyTime": "072730",
         "AccessionNumber": "A1",
@@ -267,7 +268,7 @@ async def test_a_required_key_finds(client: httpx.AsyncClient, path: str, key: s
         "PerformedProcedureStepStartTime": "072730",
         "RequestAttributesSequence": [request],
     }
-    other = {
+    other: dict[str, Any] = {
         "StudyTime": "101010",
         "PatientID": "P2",
         "PatientName": "Roe",
@@ -544,10 +545,10 @@ async def test_a_whole_series_posted_back_changes_nothing(client: httpx.AsyncCli
     """With what it shows of its first instance, too; but to edit that, one has to name the instance."""
     await stored(client, instance(study=A, PerformedProcedureStepStartDate="20040119"))
     [series] = await search(client, "/series?includefield=all")
-    edit = {"headers": {"Content-Type": "application/dicom+json"}, "url": "/dicomweb/studies"}
+    edit = partial(client.post, "/dicomweb/studies", headers={"Content-Type": "application/dicom+json"})
 
-    posted = await client.post(**edit, json=[series])
-    edited = await client.post(**edit, json=[{**series, "00400244": {"vr": "DA", "Value": ["20050601"]}}])
+    posted = await edit(json=[series])
+    edited = await edit(json=[{**series, "00400244": {"vr": "DA", "Value": ["20050601"]}}])
 
     assert (posted.status_code, edited.status_code) == (200, 409)
 

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.dicomweb.streamed import Chunk, Streamed
 
-CHUNKS = [b"one", memoryview(b"two"), b"three"] * 10
+CHUNKS: list[Chunk] = [b"one", memoryview(b"two"), b"three"] * 10
 
 
 class Client:

@@ -12,6 +12,7 @@ import io
 import re
 import socket
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
 import httpx
@@ -333,7 +334,7 @@ async def test_slicer_goes_through_all_studies_by_pages(server: Server) -> None:
         await stored(client, *(instance(study=f"1.2.{number}") for number in range(1, 8)))
     slicer = DICOMwebClient(url=server.dicomweb)
 
-    studies: list[dict[str, object]] = []
+    studies: list[dict[str, Any]] = []
     while page := slicer.search_for_studies(offset=len(studies), limit=3):
         assert page[0] not in studies
         studies += page

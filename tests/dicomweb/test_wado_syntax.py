@@ -14,6 +14,7 @@ from pydicom.encaps import encapsulate, generate_frames
 from gateway.dicomweb.negotiation import DICOM, Choice, Offer
 from gateway.dicomweb.wado_syntax import plan
 from gateway.errors import NotAcceptable
+from gateway.metadata.image_set import InstanceMetadata
 from tests.dicomweb.wire import datasets, parts, stow
 from tests.samples import ODD, ct_series, instance
 
@@ -132,7 +133,7 @@ async def test_a_part_of_a_study_is_better_than_none(client: httpx.AsyncClient) 
     assert response.headers["warning"] == f'299 http://gateway.test/dicomweb: "{text}"'
 
 
-def metadata(stored: str, **dicom: Any) -> dict[str, Any]:
+def metadata(stored: str, **dicom: Any) -> InstanceMetadata:
     return {"DICOM": {"TransferSyntaxUID": stored, **dicom}, "DICOMVRs": {}}
 
 

@@ -6,6 +6,7 @@ import email.parser
 import email.policy
 import io
 from collections.abc import AsyncIterator, Mapping, Sequence
+from email.message import Message
 from typing import Any
 
 import httpx
@@ -48,9 +49,13 @@ def parts(response: httpx.Response) -> list[tuple[str, bytes]]:
     """Return the parts of a multipart response, content type without quotes and bytes, as a mail parser reads them."""
     head = f"Content-Type: {response.headers['content-type']}\r\n\r\n".encode()
     message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + response.content)
-    return [
-        (str(part["Content-Type"]).replace('"', ""), part.get_payload(decode=True)) for part in message.iter_parts()
-    ]
+    return [(str(part["Content-Type"]).replace('"', ""), _content(part)) for part in message.iter_parts()]
+
+
+def _content(part: Message) -> bytes:
+    found = part.get_payload(decode=True)
+    assert isinstance(found, bytes)
+    return found
 
 
 def datasets(response: httpx.Response) -> list[pydicom.Dataset]:
