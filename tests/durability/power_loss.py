@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,33 +114,32 @@ def take_time() -> None:
         time.sleep(random.choice((0.0, 0.01, 0.03)))
         at_once(pack)
 
-    blobs_folder.FolderPack._commit = after_a_while  # type: ignore[method-assign]
+    blobs_folder.FolderPack._commit = after_a_while  # type: ignore[assignment, method-assign]  # in this process
 
 
 def take_both_ways() -> None:
     """Have every other pack be a file of its own, small as it is, and the others soon need the next shared one."""
-    is_small = blobs_folder.FolderPack.is_small.fget
-    assert is_small is not None
+    is_small: Callable[[blobs_folder.FolderPack], bool] = vars(blobs_folder.FolderPack)["is_small"].fget
 
     def is_seldom_small(pack: blobs_folder.FolderPack) -> bool:
         return is_small(pack) and int(pack.name[-1], 16) % 2 == 0
 
-    blobs_folder.FolderPack.is_small = property(is_seldom_small)  # type: ignore[assignment, method-assign]
+    blobs_folder.FolderPack.is_small = property(is_seldom_small)  # type: ignore[assignment, method-assign]  # in this process
     shared_pack.FULL = 128 * 1024
 
 
 def misbehave(synchronous: str, folder_sync: bool, pack_sync: bool) -> None:
     """Have this process write as no gateway may."""
     if not pack_sync:
-        shared_pack.SharedPack.sync = lambda pack, end: None  # type: ignore[method-assign]
+        shared_pack.SharedPack.sync = lambda pack, end: None  # type: ignore[assignment, method-assign]  # in this process
     if synchronous != "FULL":
-        sqlite_database._EVERY_CONNECTION = tuple(
+        sqlite_database._EVERY_CONNECTION = tuple(  # type: ignore[assignment]  # as many as before
             f"PRAGMA synchronous={synchronous}" if "synchronous" in pragma else pragma
             for pragma in sqlite_database._EVERY_CONNECTION
         )
     if not folder_sync:
         for module in (folders, blobs_folder, shared_pack, versioned):
-            module.sync_folder = lambda folder: None  # type: ignore[attr-defined]
+            module.sync_folder = lambda folder: None  # type: ignore[attr-defined]  # each has its own
 
 
 # -- the journal
