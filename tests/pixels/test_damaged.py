@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -128,7 +130,7 @@ def test_damaged_rle_is_refused(frame: bytes) -> None:
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_a_description_of_nothing_or_of_too_much(
-    attributes: dict[str, object], error: type[GatewayError], sentence: str
+    attributes: dict[str, Any], error: type[GatewayError], sentence: str
 ) -> None:
     """What is described is held against limits before anything is allocated for it."""
     with pytest.raises(error, match=sentence):

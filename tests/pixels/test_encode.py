@@ -50,6 +50,7 @@ LOSSLESS = [
 def by_pydicom(frame: bytes | memoryview, frames: Frames, uid: str, photometric: str) -> NDArray[Any]:
     """Return one encoded frame as pydicom decodes it, all bits of it, without making RGB of its colours."""
     description = frames.description
+    planar: dict[str, Any] = {"PlanarConfiguration": 0} if description.samples_per_pixel > 1 else {}
     data = instance_of(
         [bytes(frame) + bytes(len(frame) % 2)],
         rows=description.rows,
@@ -59,7 +60,7 @@ def by_pydicom(frame: bytes | memoryview, frames: Frames, uid: str, photometric:
         PixelRepresentation=description.pixel_representation,
         SamplesPerPixel=description.samples_per_pixel,
         PhotometricInterpretation=photometric,
-        **({"PlanarConfiguration": 0} if description.samples_per_pixel > 1 else {}),
+        **planar,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

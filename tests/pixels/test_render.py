@@ -35,7 +35,8 @@ def row(*values: int, dtype: str = "<i2") -> np.ndarray[Any, Any]:
 
 def grey(values: np.ndarray[Any, Any], window: Window | None = None, **attributes: Any) -> list[int]:
     """Return the grey that a row of stored values is shown as."""
-    return shown(frames_in(values, **attributes), 1, window)[0].tolist()
+    found: list[int] = shown(frames_in(values, **attributes), 1, window)[0].tolist()
+    return found
 
 
 @pytest.mark.parametrize("path", DECODABLE, ids=DECODABLE_IDS)
@@ -85,7 +86,7 @@ def test_the_window_is_in_the_units_of_the_modality() -> None:
 
 def test_the_datasets_first_window_is_the_default() -> None:
     """Of several the first, with its function."""
-    window = {"WindowCenter": [50, 0], "WindowWidth": [100, 1], "VOILUTFunction": "LINEAR_EXACT"}
+    window: dict[str, Any] = {"WindowCenter": [50, 0], "WindowWidth": [100, 1], "VOILUTFunction": "LINEAR_EXACT"}
 
     assert grey(row(0, 25, 100), **window) == [0, 64, 255]
 
@@ -196,7 +197,8 @@ def colours(values: list[int], photometric: str, **attributes: Any) -> list[list
         pixels, columns=len(values) // 3, SamplesPerPixel=3, PhotometricInterpretation=photometric,
         PlanarConfiguration=0, **attributes,
     )  # fmt: skip
-    return shown(frames, 1)[0].tolist()
+    found: list[list[int]] = shown(frames, 1)[0].tolist()
+    return found
 
 
 def test_rgb_is_shown_as_it_is() -> None:

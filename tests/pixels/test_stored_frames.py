@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from gateway.dicom.part10 import read_part10
+from gateway.dicom.part10_top import Top, walk_top
 from gateway.errors import GatewayError
 from gateway.pixels import stored_frames
 from gateway.pixels.frames import Frames, frame_numbers, read_frames
@@ -68,8 +69,12 @@ def with_other_pixels(data: bytes) -> bytes:
 def test_a_file_of_the_same_series_is_not_walked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first one is; another one that says another thing of its pixels is, too."""
     walked: list[int] = []
-    walk = stored_frames.walk_top
-    monkeypatch.setattr(stored_frames, "walk_top", lambda view, last: walked.append(1) or walk(view, last))
+
+    def walk(view: memoryview, last: int) -> Top | None:
+        walked.append(1)
+        return walk_top(view, last)
+
+    monkeypatch.setattr(stored_frames, "walk_top", walk)
     reader = FramesReader()
 
     series = [reader.read(instance(instance_number=number, PatientName=f"A^{number}")) for number in range(1, 6)]
