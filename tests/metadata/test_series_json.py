@@ -91,7 +91,8 @@ LIKE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 @pytest.mark.parametrize("case", LIKE)
 def test_an_instance_is_not_taken_for_the_one_before(case: str) -> None:
     """Forth and back, each is written as if it were the first."""
-    one, other = ({"DICOM": attributes, "DICOMVRs": {}} for attributes in LIKE[case])
+    of_case: list[InstanceMetadata] = [{"DICOM": attributes, "DICOMVRs": {}} for attributes in LIKE[case]]
+    one, other = of_case
 
     check([one, other, one, one])
 
