@@ -13,6 +13,7 @@ import pytest
 
 from gateway.errors import (
     ConstraintViolations,
+    GatewayError,
     Gone,
     IdempotencyConflict,
     InvalidUpdate,
@@ -23,6 +24,7 @@ from gateway.store.edits import Answer, Edit, EditResult, Idempotency
 from gateway.store.protocol import Store
 from tests.store.edits import (
     SERIES_2,
+    Change,
     edit_of,
     instance,
     one_image_set,
@@ -165,7 +167,10 @@ class ContentTests:
         ]
         assert (await store.search(datastore_id, query("Study"))).matches == ()
 
-        for change, error in [(Delete(), Gone), (patient(PatientName="x"), Gone), (Revert(2), InvalidUpdate)]:
+        refused: list[tuple[Change, type[GatewayError]]] = [
+            (Delete(), Gone), (patient(PatientName="x"), Gone), (Revert(2), InvalidUpdate)
+        ]  # fmt: skip
+        for change, error in refused:
             with pytest.raises(error):
                 await store.edit(edit_of(datastore_id, (image_set, 2, change)))
         await store.edit(edit_of(datastore_id, (image_set, 2, Revert(1))))

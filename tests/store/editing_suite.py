@@ -9,6 +9,7 @@ import pytest
 
 from gateway.errors import (
     ConstraintViolations,
+    GatewayError,
     InvalidUpdate,
     NotFound,
     TooLarge,
@@ -20,6 +21,7 @@ from gateway.store.edits import EditResult
 from gateway.store.protocol import Store
 from tests.store.edits import (
     SERIES_2,
+    Change,
     edit_of,
     instance,
     one_image_set,
@@ -117,13 +119,14 @@ class EditingTests:
         first, second = await two_series(store, datastore_id)
         good = (first, 1, patient(PatientName="Roe"))
 
-        for bad, error in [
+        refused: list[tuple[tuple[str, int, Change], type[GatewayError]]] = [
             ((second, 1, study(PatientName="wrong level")), ConstraintViolations),
             ((second, 2, patient(PatientName="Roe")), VersionConflict),
             (("9" * 32, 1, patient(PatientName="Roe")), NotFound),
             ((first, 1, patient(PatientName="Poe")), InvalidUpdate),
             ((second, 1, Revert(7)), NotFound),
-        ]:
+        ]
+        for bad, error in refused:
             with pytest.raises(error):
                 await store.edit(edit_of(datastore_id, good, bad))
 

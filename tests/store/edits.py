@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from gateway.dicom.matching import Condition, Query, QueryLevel
 from gateway.metadata.image_set import Delete, MetadataUpdates, Revert
@@ -37,11 +37,14 @@ def instance(uid: str = INSTANCE, **attributes: Any) -> MetadataUpdates:
 
 def without(*uids: str) -> MetadataUpdates:
     """Return an update that removes instances."""
-    document = {"Study": {"Series": {SERIES: {"Instances": {uid: {} for uid in uids}}}}}
+    document: dict[str, Any] = {"Study": {"Series": {SERIES: {"Instances": {uid: {} for uid in uids}}}}}
     return MetadataUpdates(None, {"SchemaVersion": 1.1, **document})
 
 
-def edit_of(datastore_id: str, *edits: tuple[str, int, MetadataUpdates | Revert | Delete], **options: Any) -> Edit:
+Change: TypeAlias = MetadataUpdates | Revert | Delete
+
+
+def edit_of(datastore_id: str, *edits: tuple[str, int, Change], **options: Any) -> Edit:
     return Edit(datastore_id, tuple(ImageSetEdit(*one) for one in edits), **options)
 
 

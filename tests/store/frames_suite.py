@@ -54,8 +54,13 @@ async def frames_of(store: Store, datastore_id: str, image_set: str) -> list[dic
 
 def image(number: int, **attributes: Any) -> bytes:
     """Return a small image as a file, of a series of its kind."""
-    uids = {"StudyInstanceUID": "1.9", "SeriesInstanceUID": "1.9.1", "SOPInstanceUID": f"1.9.1.{number}"}
-    return instance_of(gradient() + np.int16(number), **uids, **attributes)
+    return instance_of(
+        gradient() + np.int16(number),
+        StudyInstanceUID="1.9",
+        SeriesInstanceUID="1.9.1",
+        SOPInstanceUID=f"1.9.1.{number}",
+        **attributes,
+    )
 
 
 class FramesTests:

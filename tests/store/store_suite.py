@@ -23,6 +23,7 @@ from tests.store.content_suite import ContentTests
 from tests.store.copying_suite import CopyingTests
 from tests.store.editing_suite import EditingTests
 from tests.store.edits import (
+    Change,
     edit_of,
     instance,
     one_image_set,
@@ -129,16 +130,16 @@ class ReadingTests:
     ) -> None:
         """Asked for after each change, and then all of them again: each is the metadata of its version."""
         image_set = await one_image_set(store, datastore_id, 70)
-        changes = [patient(PatientName="Roe"), instance("1.2.70", InstanceNumber="7"), Revert(1)]
+        changes: list[Change] = [patient(PatientName="Roe"), instance("1.2.70", InstanceNumber="7"), Revert(1)]
         for version, change in enumerate(changes, 1):
             await store.metadata_gzip(datastore_id, image_set)
             await store.edit(edit_of(datastore_id, (image_set, version, change)))
         await store_sent(store, datastore_id, [sent("1.2.3", InstanceNumber="8"), sent("1.2.71")])
 
-        for version in (None, 5, 4, 3, 2, 1, None):
-            found = json.loads(gzip.decompress(await store.metadata_gzip(datastore_id, image_set, version)))
-            metadata = await store.metadata(datastore_id, image_set, version)
-            assert found == to_document(datastore_id, image_set, metadata), version
+        for asked in (None, 5, 4, 3, 2, 1, None):
+            found = json.loads(gzip.decompress(await store.metadata_gzip(datastore_id, image_set, asked)))
+            metadata = await store.metadata(datastore_id, image_set, asked)
+            assert found == to_document(datastore_id, image_set, metadata), asked
 
     async def test_a_document_that_was_asked_for_is_gone_with_its_image_set(
         self, store: Store, datastore_id: str

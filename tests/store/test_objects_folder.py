@@ -34,10 +34,10 @@ class TestFolderObjects(ObjectsTests):
 
     @pytest.fixture(autouse=True)
     def remember(self, root: Path) -> None:
-        self.root = root
+        self._folder = root
 
     async def put(self, objects: Objects, key: str, value: bytes) -> None:
-        path = self.root / key
+        path = self._folder / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(value)
 

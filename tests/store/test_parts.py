@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import StorageFailed
 from gateway.metadata.document import to_document
-from gateway.metadata.image_set import Head, ImageSetMetadata
+from gateway.metadata.image_set import Attributes, Head, ImageSetMetadata
 from gateway.store.parts import (
     BYTES_IN_PART,
     INSTANCES_IN_PART,
@@ -47,7 +47,7 @@ HEAD = Head(
 
 
 def placed(number: int, size: int = 0) -> PlacedInstance:
-    dicom = {"SOPInstanceUID": f"1.2.3.{number}", "SOPClassUID": "1.2.840", "ImageComments": "x" * size}
+    dicom: Attributes = {"SOPInstanceUID": f"1.2.3.{number}", "SOPClassUID": "1.2.840", "ImageComments": "x" * size}
     return PlacedInstance(f"1.2.3.{number}", number, {"DICOM": dicom, "DICOMVRs": {}})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await database.close()
 
 
-def insert(number: int) -> object:
+def insert(number: int) -> Callable[[Connection], int]:
     return lambda connection: connection.execute("INSERT INTO number VALUES (?)", (number,)).rowcount
 
 

@@ -334,7 +334,7 @@ async def test_an_edit_that_meets_another_writer_of_the_study_is_tried_again(
     datastore_id = (await versioned.default_datastore()).datastore_id
     image_set = await one_image_set(versioned, datastore_id)
     log = versioned._log
-    current_study, meddled = log.current_study, []
+    current_study, meddled = log.current_study, list[bool]()
 
     async def meddle(*arguments: Any, **options: Any) -> Any:
         found = await current_study(*arguments, **options)
