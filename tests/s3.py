@@ -45,7 +45,8 @@ class S3Server:
         self.client.put_object(Bucket=bucket, Key=key, Body=content)
 
     def get(self, bucket: str, key: str) -> bytes:
-        return self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        content: bytes = self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
 
     def keys(self, bucket: str, prefix: str = "") -> list[str]:
         return [found["Key"] for found in self.client.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", ())]

@@ -81,7 +81,7 @@ def test_it_edits_a_search_result_and_posts_it_back(desk: Desk) -> None:
 
 def test_it_asks_first_what_an_edit_would_become(desk: Desk) -> None:
     """A dry run answers the SchemaVersion 1.1 document, and changes nothing."""
-    patch = {NAME: {"vr": "PN", "Value": [{"Alphabetic": "Doe^Jane"}]}}
+    patch: dict[str, Any] = {NAME: {"vr": "PN", "Value": [{"Alphabetic": "Doe^Jane"}]}}
 
     answer = desk.session.patch(f"{desk.address}/metadata", json=[patch], params={"dryRun": "true"}).json()
 

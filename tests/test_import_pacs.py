@@ -62,9 +62,9 @@ def test_matching_studies_come_over(
 
 def test_several_filters_narrow(pacs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every filter has to match, into a data folder too."""
-    options = ["--filter", "PatientID=1CT1", "--filter", f"StudyInstanceUID={OTHER_UID}", "--data", tmp_path / "data"]
+    options = ["--filter", "PatientID=1CT1", "--filter", f"StudyInstanceUID={OTHER_UID}"]
 
-    status, summary = imported(capsys, pacs, *options)
+    status, summary = imported(capsys, pacs, *options, "--data", tmp_path / "data")
 
     assert (status, summary["stored"], summary["studies"]) == (0, 1, 1)
 

@@ -74,7 +74,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 async def client(store: Store, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """The application over that store, with the page's instance in it."""
     async with app_client(create_app(Settings(data=tmp_path), store)) as client:
-        changes = {"PatientName": "WANG^XIAODNG", "StudyDescription": "CHEST"}
+        changes: dict[str, Any] = {"PatientName": "WANG^XIAODNG", "StudyDescription": "CHEST"}
         await stored(client, instance(study=STUDY, **changes))
         yield client
 
