@@ -66,7 +66,7 @@ def through_boto3(endpoint: str) -> Client:
         updates = (folder / updates.removeprefix("file://")).read_text() if updates.startswith("file://") else updates
         client = boto3_client(endpoint)
         try:
-            answer = client.update_image_set_metadata(
+            answer: dict[str, Any] = client.update_image_set_metadata(
                 datastoreId=options.datastore_id,
                 imageSetId=options.image_set_id,
                 latestVersionId=options.latest_version_id,

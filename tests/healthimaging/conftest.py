@@ -30,7 +30,8 @@ def boto(session_server: Server) -> Iterator[BaseClient]:
 @pytest.fixture
 def empty_datastore(boto: BaseClient) -> str:
     """The id of a new data store."""
-    return boto.create_datastore(datastoreName="archive")["datastoreId"]
+    datastore_id: str = boto.create_datastore(datastoreName="archive")["datastoreId"]
+    return datastore_id
 
 
 @pytest.fixture
@@ -76,17 +77,19 @@ class ImageSet:
         """Return the metadata document of a version, the latest by default."""
         asked = {"versionId": version} if version else {}
         blob = self.boto.get_image_set_metadata(**self.ids, **asked)["imageSetMetadataBlob"].read()
-        return json.loads(gzip.decompress(blob))
+        document: dict[str, Any] = json.loads(gzip.decompress(blob))
+        return document
 
     def properties(self) -> dict[str, Any]:
         """Return GetImageSet's answer for the latest version."""
-        answer = self.boto.get_image_set(**self.ids)
+        answer: dict[str, Any] = self.boto.get_image_set(**self.ids)
         del answer["ResponseMetadata"]
         return answer
 
     def versions(self) -> list[dict[str, Any]]:
         """Return every version, newest first."""
-        return self.boto.list_image_set_versions(**self.ids)["imageSetPropertiesList"]
+        found: list[dict[str, Any]] = self.boto.list_image_set_versions(**self.ids)["imageSetPropertiesList"]
+        return found
 
     def history(self) -> list[tuple[str, str, bool]]:
         """Return version, workflow status and whether it was forced, newest first."""
@@ -106,7 +109,7 @@ class ImageSet:
 
     def send(self, updates: dict[str, Any], latest: str, **options: bool) -> dict[str, Any]:
         """Call UpdateImageSetMetadata."""
-        answer = self.boto.update_image_set_metadata(
+        answer: dict[str, Any] = self.boto.update_image_set_metadata(
             **self.ids, latestVersionId=latest, updateImageSetMetadataUpdates=updates, **options
         )
         del answer["ResponseMetadata"]

@@ -72,7 +72,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def _of_scalar(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    if not isinstance(value, _TYPES[shape.type_name]) or isinstance(value, bool) != (shape.type_name == "boolean"):
+    of_type = isinstance(value, _TYPES[shape.type_name])
+    if not of_type or isinstance(value, bool) != (shape.type_name == "boolean"):
         yield f"{path} is no {shape.type_name}"
     elif shape.type_name == "string":
         yield from _within(shape, len(value), path)

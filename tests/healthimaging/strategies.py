@@ -13,7 +13,8 @@ _ASCII = st.characters(min_codepoint=0x20, max_codepoint=0x7E)
 
 def values(shape: Shape) -> st.SearchStrategy[Any]:
     """Return a strategy for what a caller of boto3 gives for a shape, within its limits."""
-    return getattr(_Values, shape.type_name)(shape)
+    found: st.SearchStrategy[Any] = getattr(_Values, shape.type_name)(shape)
+    return found
 
 
 class _Values:

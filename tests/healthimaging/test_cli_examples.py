@@ -101,7 +101,7 @@ def to_copy_into_another(world: World) -> None:
 def split_off(world: World, sop_instance_uid: str) -> str:
     """Return a new image set with one of the instances to copy."""
     source = world.made[0]
-    copies = {"Study": {"Series": {COPY_SERIES: {"Instances": {sop_instance_uid: {}}}}}}
+    copies: dict[str, Any] = {"Study": {"Series": {COPY_SERIES: {"Instances": {sop_instance_uid: {}}}}}}
     answer = copy(source, copiable=json.dumps({"SchemaVersion": "1.1"} | copies))
     return str(answer["destinationImageSetProperties"]["imageSetId"])
 

@@ -24,7 +24,7 @@ def copy(source: ImageSet, latest: str = "1", into: tuple[str, str] | None = Non
         information["destinationImageSet"] = {"imageSetId": into[0], "latestVersionId": into[1]}
     if "copiable" in options:
         information["sourceImageSet"]["DICOMCopies"] = {"copiableAttributes": options.pop("copiable")}
-    answer = source.boto.copy_image_set(
+    answer: dict[str, Any] = source.boto.copy_image_set(
         datastoreId=source.datastore_id,
         sourceImageSetId=source.image_set_id,
         copyImageSetInformation=information,
@@ -40,7 +40,7 @@ def destination(source: ImageSet, answer: dict[str, Any]) -> ImageSet:
 
 def of(*instances: str, series: str = SERIES, schema_version: Any = "1.1") -> str:
     """Return copiableAttributes for some instances."""
-    document = {"Study": {"Series": {series: {"Instances": {uid: {} for uid in instances}}}}}
+    document: dict[str, Any] = {"Study": {"Series": {series: {"Instances": {uid: {} for uid in instances}}}}}
     return json.dumps({"SchemaVersion": schema_version} | document)
 
 
@@ -215,7 +215,8 @@ def document_of_primary(boto: BaseClient, datastore_id: str) -> dict[str, Any]:
         datastoreId=datastore_id,
         searchCriteria={"filters": [{"values": [{"isPrimary": True}], "operator": "EQUAL"}]},
     )["imageSetsMetadataSummaries"]
-    return ImageSet(boto, datastore_id, found[0]["imageSetId"]).document()["Patient"]["DICOM"]
+    patient: dict[str, Any] = ImageSet(boto, datastore_id, found[0]["imageSetId"]).document()["Patient"]["DICOM"]
+    return patient
 
 
 # -- failures of updates

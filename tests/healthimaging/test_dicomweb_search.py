@@ -25,7 +25,7 @@ async def filled(client: httpx.AsyncClient) -> httpx.AsyncClient:
     """A study of two series, numbered against their order of arrival; and one stored later, of an earlier date."""
     for series, number in (("1", "10"), ("2", "9")):
         for sop in ("2", "1", "10"):
-            uids = {"SeriesInstanceUID": f"{A}.{series}", "SOPInstanceUID": f"{A}.{series}.{sop}"}
+            uids: dict[str, Any] = {"SeriesInstanceUID": f"{A}.{series}", "SOPInstanceUID": f"{A}.{series}.{sop}"}
             await stored(client, instance(study=A, SeriesNumber=number, InstanceNumber=sop, **uids))
     await stored(client, instance(study=B, StudyDate="19990101", SeriesNumber="1", InstanceNumber="5"))
     return client

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,7 +86,7 @@ def test_settings_of_the_pages_are_settings(page: str) -> None:
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
 def test_python_of_the_page_runs(code: str) -> None:
     """The client of the page is made, and would not put the prefix before the host."""
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(code, names)
 
     assert names["client"].meta.config.inject_host_prefix is False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -151,11 +152,13 @@ def found(shape: Shape, member: str, wrap: Wrap) -> Iterator[Found]:
 
 def _of_structure(shape: Shape, member: str, wrap: Wrap) -> Iterator[Found]:
     prefix, whole = f"{member}." if member else "", usual(shape)
+    others = {} if shape.is_tagged_union else whole
+
+    def of(name: str, value: Any) -> dict[str, Any]:
+        return wrap({**others, name: value})
+
     for name, inner in shape.members.items():
-        others = {} if shape.is_tagged_union else whole
-        yield from found(
-            inner, f"{prefix}{name}", lambda value, name=name, others=others: wrap({**others, name: value})
-        )
+        yield from found(inner, f"{prefix}{name}", partial(of, name))
         if name in shape.required_members and inner.serialization.get("location") != "uri":
             yield f"{prefix}{name}", "is missing", wrap({k: v for k, v in whole.items() if k != name}), False
     if shape.is_tagged_union:

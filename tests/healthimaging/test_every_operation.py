@@ -29,7 +29,7 @@ def request(operation: str, datastore_id: str, image_set_id: str, job_id: str = 
     """Return a request of an operation that the service model takes."""
     image_set = {"datastoreId": datastore_id, "imageSetId": image_set_id}
     arn = f"arn:aws:medical-imaging:us-east-1:000000000000:datastore/{datastore_id}"
-    return {
+    requests: dict[str, dict[str, Any]] = {
         "CreateDatastore": {"datastoreName": "every"},
         "GetDatastore": {"datastoreId": datastore_id},
         "ListDatastores": {},
@@ -52,7 +52,8 @@ def request(operation: str, datastore_id: str, image_set_id: str, job_id: str = 
         "TagResource": {"resourceArn": arn, "tags": {"a": "1"}},
         "UntagResource": {"resourceArn": arn, "tagKeys": ["a"]},
         "ListTagsForResource": {"resourceArn": arn},
-    }[operation]
+    }
+    return requests[operation]
 
 
 def call(boto: BaseClient, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def test_every_operation_of_the_model_is_carried_out(ct: ImageSet) -> None:
     frame = next(iter(series["Instances"].values()))["ImageFrames"][0]["ID"]
     last = ["CopyImageSet", "UpdateImageSetMetadata", "DeleteImageSet", "DeleteDatastore"]
     for operation in [*(name for name in OPERATIONS if name not in last), *last]:
-        arguments = request(operation, *ct.ids.values(), job_id)
+        arguments = request(operation, ct.datastore_id, ct.image_set_id, job_id)
         if operation == "GetImageFrame":
             arguments["imageFrameInformation"] = {"imageFrameId": frame}
         if operation == "DeleteDatastore":

@@ -85,7 +85,8 @@ def gateways(session_server: Server, tmp_path_factory: pytest.TempPathFactory) -
         serving(folder / "keyed", "--access-keys", str(keys)) as keyed,
         serving(folder / "throttled", "--throttle-percent", "1") as throttled,
         serving(
-            *(folder / "limited", "--max-datastores", "2", "--max-update-document", "10240", "--s3-endpoint-url", s3),
+            folder / "limited",
+            *("--max-datastores", "2", "--max-update-document", "10240", "--s3-endpoint-url", s3),
             **KEYS,
         ) as limited,
         in_a_thread(broken()) as broken_url,
@@ -148,7 +149,7 @@ def busy(folder: Path) -> Starlette:
                     await as_it_is(Edit(edit.datastore_id, (other,)))
                 return await as_it_is(edit)
 
-            store.edit = edit_after_another  # type: ignore[method-assign]
+            store.edit = edit_after_another  # type: ignore[method-assign]  # of this store alone
             yield state
 
     return Starlette(routes=create_app(settings).routes, lifespan=lifespan)
@@ -293,7 +294,7 @@ def malformed(gateways: Gateways) -> None:
     boto.get_image_frame(**request("GetImageFrame", NOBODY, NOBODY))
 
 
-Provocation = Callable[[Gateways], None]
+Provocation = Callable[[Gateways], object]
 
 EVERYWHERE: dict[str, Callable[[Gateways, str], None]] = {
     "AccessDeniedException": denied,
@@ -318,8 +319,14 @@ SPECIAL: dict[tuple[str, str], Provocation] = {
     ("GetImageFrame", "NotAcceptableException"): partial(with_header, "Accept", "image/png"),
     ("GetImageFrame", "BadRequestException"): malformed,
 }
+
+
+def of_operation(exception: str, operation: str) -> Provocation:
+    return lambda gateways: EVERYWHERE[exception](gateways, operation)
+
+
 PROVOKED: dict[tuple[str, str], Provocation] = SPECIAL | {
-    (operation, exception): partial(EVERYWHERE[exception], operation=operation)
+    (operation, exception): of_operation(exception, operation)
     for operation, exception in DECLARED - NOTHING_LIKE_IT
     if exception in EVERYWHERE
 }

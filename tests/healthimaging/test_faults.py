@@ -108,7 +108,7 @@ def test_constraint_violations_are_told_by_rule_with_what_force_lifts() -> None:
         Violation("generated", "Instance", "PixelData is generated", False),
     ]
 
-    body = json.loads(fault(ConstraintViolations(violations), "r").body)
+    body = json.loads(bytes(fault(ConstraintViolations(violations), "r").body))
 
     assert body == {
         "message": "uid: SOPInstanceUID is changed (force lifts it), generated: PixelData is generated",
@@ -117,7 +117,7 @@ def test_constraint_violations_are_told_by_rule_with_what_force_lifts() -> None:
 
 def test_unexpected_error_keeps_its_message_to_itself() -> None:
     """The message of an error that is not ours may quote a patient's value."""
-    body = json.loads(fault(UnicodeEncodeError("ascii", "DOE^JANE", 0, 1, "x"), "r").body)
+    body = json.loads(bytes(fault(UnicodeEncodeError("ascii", "DOE^JANE", 0, 1, "x"), "r").body))
 
     assert body == {"message": "internal error"}
 

@@ -37,6 +37,7 @@ def get(one: ImageSet, frame: dict[str, Any]) -> tuple[bytes, str]:
 
 def only_instance(one: ImageSet) -> dict[str, Any]:
     [series] = one.document()["Study"]["Series"].values()
+    found: dict[str, Any]
     [found] = series["Instances"].values()
     return found
 
@@ -118,7 +119,7 @@ def assert_as_it_came(data: bytes, dataset: pydicom.Dataset, index: int, content
         return
     expected = pixel_array(dataset, index=index, raw=True)
     if dataset.BitsAllocated == 1:
-        assert (unpack_bits(data)[: expected.size] == expected.ravel()).all()
+        assert np.array_equal(unpack_bits(data)[: expected.size], expected.ravel())
     else:
         assert data == expected.astype(expected.dtype.newbyteorder("<")).tobytes()
 

@@ -61,7 +61,7 @@ def wait(boto: BaseClient, datastore_id: str, job_id: str) -> dict[str, Any]:
     """Return a job's properties when it is done."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        properties = boto.get_dicom_import_job(datastoreId=datastore_id, jobId=job_id)["jobProperties"]
+        properties: dict[str, Any] = boto.get_dicom_import_job(datastoreId=datastore_id, jobId=job_id)["jobProperties"]
         assert_modelled("GetDICOMImportJob", {"jobProperties": properties})
         if properties["jobStatus"] in ("COMPLETED", "FAILED"):
             return properties

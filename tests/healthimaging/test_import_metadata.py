@@ -159,7 +159,7 @@ def mapping(path: str = "meta/study.json", **uids: str) -> dict[str, Any]:
 
 async def stored_files(desk: Desk) -> list[pydicom.Dataset]:
     """Return the stored objects of every image set, read by pydicom."""
-    found = []
+    found: list[pydicom.Dataset] = []
     for image_set in await desk.store.search_image_sets(desk.datastore_id, ImageSetSearch()):
         objects = await desk.store.objects(desk.datastore_id, image_set.version.image_set_id)
         found += [pydicom.dcmread(io.BytesIO(await desk.store.read(one.address))) for one in objects.values()]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pydicom
 import pytest
+from pydicom.uid import UID
 
 from gateway.dicom.matching import Condition, Query
 from gateway.errors import NotFound, StorageFull
@@ -236,7 +237,7 @@ async def test_wrong_offset_table_is_warned_of_in_the_words_of_the_service(desk:
 async def test_unknown_transfer_syntax_is_warned_of(desk: Desk) -> None:
     """The file is kept, and its frames are what it has."""
     dataset = pydicom.dcmread(sample("SC_rgb_jpeg_dcmtk.dcm"))
-    dataset.file_meta.TransferSyntaxUID = "1.2.826.0.1.3680043.8.498.99"
+    dataset.file_meta.TransferSyntaxUID = UID("1.2.826.0.1.3680043.8.498.99")
     file = io.BytesIO()
     dataset.save_as(file, implicit_vr=False, little_endian=True)
     desk.put("1.dcm", file.getvalue())
@@ -309,7 +310,7 @@ async def test_imported_instance_is_found_by_its_warning(desk: Desk) -> None:
 async def test_other_sop_class_in_the_file_meta_information_is_warned_of(desk: Desk) -> None:
     """PS3.10 has them equal."""
     dataset = pydicom.dcmread(io.BytesIO(instance()))
-    dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+    dataset.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.4")
     file = io.BytesIO()
     dataset.save_as(file)
     desk.put("1.dcm", file.getvalue())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_disk_without_room_is_an_internal_error_of_all_that_writes(small_disk: P
         fill(filler)
 
         for write in writes.values():
-            assert refusal(lambda write=write: repeated(write))[:2] == ("InternalServerException", 500)
+            assert refusal(partial(repeated, write))[:2] == ("InternalServerException", 500)
         assert refusal(lambda: boto.delete_image_set(**one.ids))[:2] == ("InternalServerException", 500)
         assert one.document() == before
         assert one.properties()["versionId"] == "1"

@@ -20,8 +20,9 @@ STUDIES = {"1.2.1": "20200101", "1.2.2": "20210101", "1.2.3": "20220101"}
 def archive(boto: BaseClient, session_server: Server, empty_datastore: str) -> Archive:
     """A data store with three studies of one instance each, stored in the order of their dates."""
     for number, (study, date) in enumerate(STUDIES.items(), 1):
-        changes = {"StudyDate": date, "StudyTime": "120000", "PatientID": f"P{number}", "AccessionNumber": f"A{number}"}
-        stow(session_server, empty_datastore, [instance(study=study, StudyID=f"S{number}", **changes)])
+        changes: dict[str, Any] = {"StudyDate": date, "StudyTime": "120000", "AccessionNumber": f"A{number}"}
+        one = instance(study=study, StudyID=f"S{number}", PatientID=f"P{number}", **changes)
+        stow(session_server, empty_datastore, [one])
     return Archive(boto, empty_datastore)
 
 
@@ -31,7 +32,8 @@ class Archive:
         self.datastore_id = datastore_id
 
     def search(self, **arguments: Any) -> dict[str, Any]:
-        return self.boto.search_image_sets(datastoreId=self.datastore_id, **arguments)
+        answer: dict[str, Any] = self.boto.search_image_sets(datastoreId=self.datastore_id, **arguments)
+        return answer
 
     def found(self, *filters: dict[str, Any], sort: tuple[str, str] | None = None) -> list[str]:
         """Return the Study Instance UIDs that match, in the order of the answer."""

@@ -15,8 +15,8 @@ from tests.healthimaging.test_image_sets import assert_modelled, refused
 def arn(request: pytest.FixtureRequest, ct: ImageSet) -> str:
     """The ARN of a data store, and of an image set."""
     if request.param == "image set":
-        return ct.properties()["imageSetArn"]
-    return ct.boto.get_datastore(datastoreId=ct.datastore_id)["datastoreProperties"]["datastoreArn"]
+        return str(ct.properties()["imageSetArn"])
+    return str(ct.boto.get_datastore(datastoreId=ct.datastore_id)["datastoreProperties"]["datastoreArn"])
 
 
 def test_resource_without_tags_has_an_empty_map(boto: BaseClient, arn: str) -> None:

@@ -36,7 +36,8 @@ def client(request: pytest.FixtureRequest, session_server: Server, tmp_path: Pat
 
 
 def instances(document: Document) -> Document:
-    return document["Study"]["Series"][SERIES]["Instances"]
+    found: Document = document["Study"]["Series"][SERIES]["Instances"]
+    return found
 
 
 # What each example does to the document of version 1, in their order. None: it is the one that reverts.

@@ -121,7 +121,7 @@ def test_time_is_written_as_a_number_of_whole_milliseconds_and_never_later() -> 
 
     response = write_output(service().operations["GetImageSet"], output, "r")
 
-    assert json.loads(response.body)["createdAt"] == 1680042257.908
+    assert json.loads(bytes(response.body))["createdAt"] == 1680042257.908
 
 
 @given(st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))
@@ -131,7 +131,7 @@ def test_milliseconds_of_a_time_survive_writing(time: datetime) -> None:
     time = time.replace(microsecond=time.microsecond // 1000 * 1000)
     output = {"datastoreId": ID, "imageSetId": MINE, "versionId": "1", "imageSetState": "ACTIVE", "createdAt": time}
 
-    written = json.loads(write_output(service().operations["GetImageSet"], output, "r").body)["createdAt"]
+    written = json.loads(bytes(write_output(service().operations["GetImageSet"], output, "r").body))["createdAt"]
 
     assert datetime.fromtimestamp(written, UTC) == time
 
