@@ -6,7 +6,7 @@ There the rules are asked, here a gateway of each profile, over a real image set
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -52,13 +52,15 @@ def cases(profile: Profile) -> Iterator[Any]:
         if profile in profiles:
             rows.append((rule, Case(updates, frozenset({rule}), frozenset({rule}), primary=True, complete=False)))
     for printed in test_constraints.EXAMPLES:
-        updates, older, newer = printed.values
+        row: Sequence[Any] = printed.values
+        updates, older, newer = row
         rows.append((str(printed.id), Case(updates, frozenset(older if profile == "2024-07" else newer), frozenset())))
     for number, (name, case) in enumerate(rows):
         yield pytest.param(profile, case, None, id=f"{profile} {number} {name}")
     for shared in test_constraints.shared["cases"]:
-        told = [frozenset(shared[profile][which]) for which in ("violations", "violationsWithForce")]
-        case = Case(MetadataUpdates(shared["updatable"], shared["removable"]), *told, primary=shared["primary"])
+        without, forced = (frozenset(shared[profile][which]) for which in ("violations", "violationsWithForce"))
+        updates = MetadataUpdates(shared["updatable"], shared["removable"])
+        case = Case(updates, without, forced, primary=shared["primary"])
         yield pytest.param(profile, case, test_constraints.shared["metadata"], id=f"{profile} shared {shared['name']}")
 
 
@@ -92,7 +94,7 @@ def stored(server: Server, metadata: ImageSetMetadata, primary: bool) -> ImageSe
     return ImageSet(boto, datastore_id, copy(one)["destinationImageSetProperties"]["imageSetId"])
 
 
-def told(one: ImageSet, updates: MetadataUpdates, **options: bool) -> set[str]:
+def told(one: ImageSet, updates: MetadataUpdates, **options: Any) -> set[str]:
     """Return the rules that an update is refused for; none for one that is made."""
     try:
         one.update(updates.updatable, updates.removable, **options)

@@ -137,7 +137,7 @@ def test_a_misspelt_removal_is_told() -> None:
 def test_a_real_instance_posted_back_breaks_nothing(path: Path) -> None:
     """Whatever real files hold, invalid values and all; but for group 0001, which JSON cannot name."""
     dataset = identified(read_part10(path.read_bytes()).dataset)
-    sent = {tag: element for tag, element in dataset.items() if not tag.startswith("0001")}
+    sent: MergePatch = {tag: element for tag, element in dataset.items() if not tag.startswith("0001")}
     metadata, updates = of_one_instance(dataset), updates_of(sent)
 
     assert violations(metadata, targets_of(updates), profile="2026-06", primary=True, force=False) == []
