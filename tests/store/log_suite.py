@@ -417,7 +417,6 @@ class LogTests:
             new = new_version(f"{number:032}", 1, study=f"1.{number}")
             await log.append(Append(DATASTORE, (study,), (new,), START))
         seen: list[str] = []
-        paged: list[str] = []
 
         def note(candidate: Candidate) -> bool:
             seen.append(candidate.study_instance_uid)
@@ -426,10 +425,8 @@ class LogTests:
         assert await log.find(DATASTORE, "study", [], note) == 4
         assert seen == ["1.4", "1.2", "1.1", "1.3"]
         for offset in range(4):
-            page = (offset, 1)
-            total = await log.find(DATASTORE, "study", [], lambda c: paged.append(c.study_instance_uid) or True, page)
-            assert total == 4
-        assert paged == seen
+            assert await log.find(DATASTORE, "study", [], note, (offset, 1)) == 4
+        assert seen[4:] == seen[:4]
 
     @pytest.mark.parametrize(
         ("one", "found"),

@@ -20,6 +20,7 @@ from gateway.store.contents import Datastore
 from gateway.store.kept_parts import KeptParts
 from gateway.store.log import (
     Append,
+    Candidate,
     CurrentStudy,
     Filter,
     ImageSetColumns,
@@ -413,10 +414,13 @@ async def test_what_changed_last_is_found_alike_on_both_ways(
 
     async def found(sooner: bool) -> list[str]:
         seen: list[str] = []
+
+        def note(candidate: Candidate) -> bool:
+            seen.append(candidate.study_instance_uid)
+            return True
+
         monkeypatch.setattr(sqlite_qido, "_sooner", lambda *_: sooner)
-        await log.find(
-            DATASTORE, level, filters, lambda one: not seen.append(one.study_instance_uid), (0, 9), "updated"
-        )
+        await log.find(DATASTORE, level, filters, note, (0, 9), "updated")
         return seen
 
     walked = await found(True)
@@ -522,8 +526,13 @@ async def test_total_is_counted_again_after_a_commit_only(log: SqliteLog, monkey
     await append_counted(log)
     counted: list[int] = []
     count = sqlite_qido._counted
+
+    def counting(*given: Any) -> int:
+        counted.append(count(*given))
+        return counted[-1]
+
     monkeypatch.setattr(sqlite_qido, "_FEW", 0)
-    monkeypatch.setattr(sqlite_qido, "_counted", lambda *given: counted.append(count(*given)) or counted[-1])
+    monkeypatch.setattr(sqlite_qido, "_counted", counting)
     filters = [Filter("patient_name", "like", ("*o*",))]
 
     found = [await log.find(DATASTORE, "study", filters, lambda _: True, (0, 1)) for _ in range(2)]
