@@ -138,7 +138,7 @@ async def test_instance_that_is_in_no_part_that_is_kept_is_looked_for(log: Sqlit
     await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
     await log.append(append_of(new_version(A, 1, count=200)))
     await log.study(DATASTORE, STUDY)
-    log._parts = KeptParts()
+    log._kept._parts = KeptParts()
     await log.read(DATASTORE, A, 1, ["1.70"])
 
     assert list((await log.read(DATASTORE, A, 1, ["1.70", "1.200"])).parts) == [1, 3]
