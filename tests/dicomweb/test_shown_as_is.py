@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import httpx
 import pydicom
@@ -25,13 +26,13 @@ MPEG_2, H264 = "1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.102"
 
 async def stored_pdf(client: httpx.AsyncClient, pdf: bytes, media_type: str = "application/pdf") -> None:
     """Store an instance that encapsulates a document."""
-    no_image = dict.fromkeys(("PixelData", "Rows", "Columns", "BitsAllocated"))
-    document = {
+    changes: dict[str, Any] = {
+        **dict.fromkeys(("PixelData", "Rows", "Columns", "BitsAllocated")),
         "EncapsulatedDocument": pdf + bytes(len(pdf) % 2),
         "MIMETypeOfEncapsulatedDocument": media_type,
         "EncapsulatedDocumentLength": len(pdf),
     }
-    await stored(client, instance(study="1.2.3", **no_image, **document))
+    await stored(client, instance(study="1.2.3", **changes))
 
 
 async def stored_video(client: httpx.AsyncClient, transfer_syntax: str) -> None:

@@ -10,7 +10,7 @@ from gateway.metadata.image_set import Head
 from gateway.store.contents import StoredObject
 from gateway.store.instance_files import Digested, digested, instance_files
 from gateway.store.log import StoredFiles, StoredVersion
-from gateway.store.parts import PartReference, PlacedInstance, pack_part
+from gateway.store.parts import Manifest, PartReference, PlacedInstance, pack_part
 
 LITTLE, JPEG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50"
 HEAD = Head({"DICOM": {}}, {"DICOM": {"StudyInstanceUID": "1.2"}}, {"DICOM": {"SeriesInstanceUID": "1.2.3"}})
@@ -20,7 +20,7 @@ def read(dicom: dict[str, Any], vrs: dict[str, str] | None = None) -> Digested:
     """One instance, packed into a part and read out of it again."""
     part = pack_part([PlacedInstance("1.2.3.4", 7, {"DICOM": dicom, "DICOMVRs": vrs or {}})])
     nobody_looks: Any = None
-    version = StoredVersion(nobody_looks, b"", (PartReference(3, 1, ()),), {0: part})
+    version = StoredVersion(nobody_looks, b"", Manifest([PartReference(3, 1, ())]), {0: part})
     [one] = digested(StoredFiles(version, {7: StoredObject(nobody_looks, "ab" * 32, b"")}))[3].values()
     return one
 
