@@ -13,7 +13,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.pixels import pixel_array
-from pydicom.uid import MPEG4HP41, JPEGBaseline8Bit
+from pydicom.uid import MPEG4HP41, UID, JPEGBaseline8Bit
 
 from gateway.app import create_app, opened_store
 from gateway.settings import Settings
@@ -260,7 +260,7 @@ async def test_encapsulated_pixels_are_decoded_for_who_takes_octets(client: http
 
 def encapsulated(syntax: str, *frames: bytes) -> bytes:
     dataset = changed()
-    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
     dataset.NumberOfFrames = len(frames)
     dataset.PixelData = pydicom.encaps.encapsulate(list(frames))
     dataset["PixelData"].VR = "OB"
