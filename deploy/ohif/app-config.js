@@ -22,6 +22,7 @@ window.config = {
         thumbnailRendering: 'wadors',
         enableStudyLazyLoad: true,
         bulkDataURI: { enabled: true },
+        singlepart: 'bulkdata,video,pdf',
       },
     },
   ],

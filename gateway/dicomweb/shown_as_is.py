@@ -29,7 +29,9 @@ _LENGTH = "00420015"
 def document_offers(dataset: Dataset, uri: str) -> list[Offer]:
     """Return what a bulk value is written in beside bytes: its media type, if it is a document shown here."""
     value = dataset[_DOCUMENT].binary if _DOCUMENT in dataset else None
-    return _offers(dataset) if isinstance(value, BulkData) and value.uri == uri else []
+    if not isinstance(value, BulkData) or value.uri != uri:
+        return []
+    return [Offer(offer.name, multipart) for offer in _offers(dataset) for multipart in (False, True)]
 
 
 def _offers(dataset: Dataset) -> list[Offer]:

@@ -42,7 +42,7 @@ async def retrieve_bulk_data(request: Request[State]) -> Response:
         return unchanged
     data = await located.store.read(await located.store.bulk_data(located.datastore_id, member.image_set_id, uri))
     if offer.multipart:
-        return await multipart_response(one_part(data, OCTETS), OCTETS, validators.headers)
+        return await multipart_response(one_part(data, offer.name), offer.name, validators.headers)
     return ranged(request, data, validators.etag, validators.headers | {"Content-Type": offer.name})
 
 

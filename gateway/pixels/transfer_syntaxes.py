@@ -57,7 +57,7 @@ class TransferSyntax:
 
 # PS3.18 Table 8.7.3-4 (uncompressed) and 8.7.3-5 (compressed). AWS says image/jph for HTJ2K, which is the file format,
 # where the standard says image/jphc, which is the codestream; image/j2c is the same for JPEG 2000. The names of RLE and
-# JPEG-LS once began with "x-".
+# JPEG-LS once began with "x-", and viewers in JavaScript call HTJ2K image/jhc.
 _MEDIA_TYPES: dict[Family, tuple[str, ...]] = {
     "native": (OCTET_STREAM,),
     "RLE": ("image/dicom-rle", "image/x-dicom-rle"),
@@ -65,7 +65,7 @@ _MEDIA_TYPES: dict[Family, tuple[str, ...]] = {
     "JPEG-LS": ("image/jls", "image/x-jls"),
     "JPEG-2000": ("image/jp2", "image/j2c"),
     "JPEG-2000-2": ("image/jpx",),
-    "HTJ2K": ("image/jphc", "image/jph"),
+    "HTJ2K": ("image/jphc", "image/jph", "image/jhc"),
     "JPEG-XL": ("image/jxl",),
     "MPEG-2": ("video/mpeg",),
     "MPEG-4": ("video/mp4",),

@@ -88,10 +88,12 @@ async def test_a_pdf_is_bulk_data_in_its_media_type(client: httpx.AsyncClient) -
     uri = (await client.get(f"{PATH}/metadata")).json()[0]["00420011"]["BulkDataURI"]
 
     as_pdf, as_bytes = await client.get(f"{uri}?accept=application/pdf"), await client.get(uri)
+    as_part = await client.get(uri, headers={"Accept": 'multipart/related; type="application/pdf"'})
 
     assert as_pdf.headers["content-type"] == "application/pdf"
     assert as_bytes.headers["content-type"] == "application/octet-stream"
     assert as_pdf.content == as_bytes.content == LARGE_PDF + b"\0"
+    assert parts(as_part) == [("application/pdf", LARGE_PDF + b"\0")]
 
 
 @pytest.mark.parametrize(("transfer_syntax", "media_type"), [(H264, "video/mp4"), (MPEG_2, "video/mpeg")])
