@@ -32,7 +32,7 @@ from gateway.dicomweb.qido import bulk_uri_of
 from gateway.dicomweb.responses import JSON_OFFERS, dicom_json, not_modified
 from gateway.dicomweb.stow_edit import stow_edit
 from gateway.dicomweb.targets import Target, datastore_of, requested_version, root_url, target_of
-from gateway.errors import InvalidQuery, NotFound
+from gateway.errors import InvalidQuery
 from gateway.metadata.mapping import to_dataset
 from gateway.state import State
 
@@ -51,8 +51,7 @@ async def get_normalized(request: Request[State]) -> Response:
     metadata = await located.store.metadata(
         located.datastore_id, member.image_set_id, member.version, {target.instance} - {""}
     )
-    if target.instance and not metadata.instances:
-        raise NotFound("instance", target.instance)
+    await located.check(member, metadata.instances)
     check_patient(patient_wanted(request), metadata.head, target.study)
     if unchanged := not_modified(request, located.validators):
         return unchanged

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from gateway.dicomweb.locate import absent
 from gateway.dicomweb.preconditions import etag_of
 from gateway.dicomweb.targets import Target
 from gateway.errors import Gone, NotFound
@@ -56,7 +57,7 @@ async def find_edited(store: Store, datastore_id: str, target: Target) -> Edited
     if target.instance and edited.member:
         found = await edited.metadata(edited.member, {target.instance})
         if target.instance not in found.instances:
-            raise NotFound("instance", target.instance)
+            raise await absent(store, datastore_id, edited.member.image_set_id, target.instance)
     return edited
 
 

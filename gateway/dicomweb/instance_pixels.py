@@ -86,7 +86,9 @@ async def stored_pixels(located: Located) -> StoredPixels:
 async def stored_object(located: Located, member: Member, uid: str) -> StoredObject:
     """Return where the file of an instance lies. Raises NotFound."""
     objects = await located.store.objects(located.datastore_id, member.image_set_id, member.version, [uid])
-    if uid not in objects:
+    if located.target.instance:
+        await located.check(member, objects)
+    elif uid not in objects:
         raise NotFound("instance", uid)
     return objects[uid]
 

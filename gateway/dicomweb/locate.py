@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from starlette.requests import Request
 
@@ -42,7 +43,7 @@ class Located:
     async def metadata(self, member: Member) -> ImageSetMetadata:
         """Return the metadata of an image set; of an instance, with that instance only. Raises NotFound."""
         metadata = await self.store.metadata(self.datastore_id, member.image_set_id, member.version, self._wanted)
-        self._check(metadata.instances)
+        await self.check(member, metadata.instances)
         return metadata
 
     async def pixel_elements(self, member: Member) -> Mapping[str, PixelElement]:
@@ -52,16 +53,34 @@ class Located:
     async def files(self, member: Member) -> ImageSetFiles:
         """Return the files of an image set; of an instance, that of this instance only. Raises NotFound."""
         files = await self.store.files(self.datastore_id, member.image_set_id, member.version, self._wanted)
-        self._check(files.instances)
+        await self.check(member, files.instances)
         return files
 
     @property
     def _wanted(self) -> set[str] | None:
         return {self.target.instance} if self.target.instance else None
 
-    def _check(self, found: Collection[object]) -> None:
-        if self.target.instance and not found:
+    async def check(self, member: Member, found: Collection[object]) -> None:
+        """Return if the instance was found, or none is meant. Raises NotFound, Gone for one that was deleted."""
+        if not self.target.instance or found:
+            return
+        if self.version is not None:
             raise NotFound("instance", self.target.instance)
+        raise await absent(self.store, self.datastore_id, member.image_set_id, self.target.instance)
+
+
+async def absent(store: Store, datastore_id: str, image_set_id: str, uid: str) -> NotFound:
+    """Return what to raise for an instance that an image set does not have: Gone if a version before the latest does.
+
+    Looked at are the versions after which there were fewer instances.
+    """
+    versions = await store.versions(datastore_id, image_set_id)
+    for after, before in pairwise(versions):
+        if after.instance_count < before.instance_count and await store.objects(
+            datastore_id, image_set_id, before.version, [uid]
+        ):
+            return Gone("instance", uid)
+    return NotFound("instance", uid)
 
 
 async def locate(request: Request[State]) -> Located:

@@ -319,7 +319,7 @@ async def test_a_deleted_instance_is_gone_and_its_older_version_is_not(client: h
     response = await client.delete(INSTANCE)
 
     assert (response.status_code, response.json()["version"]) == (200, 2)
-    assert (await client.get(INSTANCE)).status_code == 404
+    assert (await client.get(INSTANCE)).status_code == 410
     assert len(await retrieved(client, STUDY)) == 1
     assert len(await retrieved(client, STUDY, "?version=1")) == 2
 

@@ -184,7 +184,7 @@ async def test_an_instance_moves_to_another_series(client: httpx.AsyncClient, tw
     assert response.status_code == 200, response.text
     [after] = datasets(await client.get(f"{STUDY}/series/{LAST_SERIES}/instances/{SECOND}"))
     assert (after.SeriesInstanceUID, after.PixelData) == (LAST_SERIES, before.PixelData)
-    assert (await client.get(two)).status_code == 404
+    assert (await client.get(two)).status_code == 410
     found = (await client.get(f"{STUDY}/instances")).json()
     assert {one["00080018"]["Value"][0]: one["0020000E"]["Value"][0] for one in found}[SECOND] == LAST_SERIES
     assert len(found) == 3

@@ -107,3 +107,22 @@ async def test_what_was_deleted_is_gone_for_who_has_it_too(filled: httpx.AsyncCl
     await filled.delete(INSTANCE)
 
     assert await asked_again(filled, path, first.headers) == [410, 410]
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in [*EDITED, *STORED] if path.startswith((INSTANCE, WADO)) or path == "bulk data"]
+)
+async def test_an_instance_that_was_deleted_is_gone_though_its_series_is_not(
+    filled: httpx.AsyncClient, path: str
+) -> None:
+    """W1: 410; an instance that never was is 404, and so is one in a version from before it came."""
+    path = await address(filled, path)
+    await stored(filled, instance(study="1.2.3", instance_number=2))
+    await stored(filled, instance(study="1.2.3", instance_number=3))
+
+    await filled.delete(INSTANCE)
+
+    assert (await filled.get(path)).status_code == 410
+    assert (await filled.get(path.replace("1.2.3.1.1", "1.2.3.1.9"))).status_code == 404
+    newer = path.replace("1.2.3.1.1", "1.2.3.1.3")
+    assert (await filled.get(f"{newer}{'&' if '?' in newer else '?'}version=1")).status_code == 404
