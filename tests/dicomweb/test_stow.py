@@ -304,7 +304,11 @@ REFUSED = {
     "text": ({"Content-Type": "text/plain"}, b"x", 415),
     "HTML": ({"Content-Type": 'multipart/related; type="text/html"; boundary=b'}, b"x", 415),
     "no boundary": ({"Content-Type": "multipart/related"}, b"x", 400),
-    "long boundary": ({"Content-Type": f"multipart/related; boundary={'b' * 71}"}, b"x", 400),
+    "long boundary": (
+        {"Content-Type": f"multipart/related; boundary={'b' * 201}"},
+        multipart([instance()], boundary="b" * 201),
+        400,
+    ),
     "gzip": ({"Content-Type": "application/dicom", "Content-Encoding": "gzip"}, b"x", 415),
     "empty body": ({"Content-Type": STOW}, b"", 400),
     "empty single part": ({"Content-Type": "application/dicom"}, b"", 400),
