@@ -118,6 +118,9 @@ _MAX_NUMBER = 2**31 - 1
 # PS3.18 Table 8.3.4-1, beside the attributes themselves.
 PARAMETERS = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching", "includefield", "limit", "offset")
 
+# Before "=" where a component group of a name is left empty: who asks for "=山田*" says nothing of the alphabetic one.
+_EMPTY_GROUP = re.compile(r"(?:^|(?<==))(?==)")
+
 _UID = re.compile(r"[0-9.]{1,256}")
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _ATTRIBUTE_ID = r"(?:[0-9A-Fa-f]{8}|[A-Z][A-Za-z0-9]{2,63})"
@@ -292,7 +295,8 @@ def _condition(name: str, path: tuple[Tag, ...], vr: str, value: str, fuzzy: boo
         # A "+" of an offset from UTC, which may stand in a URL as it is (RFC 3986), arrives as a space from a form.
         return _time_condition(name, path, vr, value.strip(" ").replace(" ", "+"))
     if vr in WILDCARD_VRS and ("*" in value or "?" in value):
-        return Condition(path, vr, "wildcard", (value,))
+        asked = _EMPTY_GROUP.sub("*", value) if vr == "PN" else value
+        return Condition(path, vr, "wildcard", (asked,))
     if vr == "PN" and fuzzy:
         return Condition(path, vr, "fuzzy", (value,))
     if vr in NUMBER_VRS and decimal(value) is None:
