@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from starlette.datastructures import URL
 from starlette.requests import Request
+from starlette.types import Scope
 
 from gateway.errors import InvalidQuery, InvalidUid, Level
 from gateway.state import State
@@ -15,6 +16,10 @@ from gateway.state import State
 _UID = re.compile(r"[0-9.]{1,256}")
 _UIDS = ("study", "series", "instance")
 _DIGITS = re.compile(r"[0-9]{1,19}")
+_THIS_MACHINE = frozenset((b"localhost", b"127.0.0.1", b"[::1]"))
+_SAID_BY_PROXIES = frozenset(
+    (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,20 @@ def root_url(request: Request[State]) -> str:
 def _address_asked(request: Request[State]) -> str:
     scope = request.scope
     host = next((value for name, value in scope["headers"] if name == b"host"), None)
+    if host in _THIS_MACHINE and _is_asked_directly(scope):
+        host += b":%d" % scope["server"][1]
     return _address(scope["scheme"], scope.get("server"), host, scope.get("app_root_path", scope["root_path"]))
+
+
+def _is_asked_directly(scope: Scope) -> bool:
+    """Whether a program of this machine asks, and no proxy says that it is in between.
+
+    dicomweb-client for Python leaves the port out of Host. Of a name that others know nobody can tell: its port 80 may
+    be passed on to this one.
+    """
+    server = scope.get("server") or ("", None)
+    here = server[0] in ("127.0.0.1", "::1") and server[1] is not None
+    return here and all(name not in _SAID_BY_PROXIES for name, _ in scope["headers"])
 
 
 @lru_cache(maxsize=256)

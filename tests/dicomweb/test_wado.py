@@ -521,10 +521,43 @@ def test_dicomweb_client_retrieves(server: Server) -> None:
     assert client.retrieve_instance(*uids).PixelData == files[0].PixelData
     assert len(client.retrieve_study_metadata(uids[0])) == len(client.retrieve_series_metadata(*uids[:2])) == 5
     metadata = client.retrieve_instance_metadata(*uids)
-    # It sends a Host without a port, so that is what addresses have.
-    uri = metadata["7FE00010"]["BulkDataURI"].replace("http://127.0.0.1/", f"{server.url}/")
+    uri = metadata["7FE00010"]["BulkDataURI"]
     for media_types in (None, ("application/octet-stream",)):
         [pixels] = client.retrieve_bulkdata(uri, media_types)
         assert pixels == files[0].PixelData
     read = pydicom.Dataset.from_json(metadata, lambda tag, vr, uri: bytes(pixels))
     assert (read.SOPInstanceUID, read.PixelData) == (uids[2], files[0].PixelData)
+
+
+def test_dicomweb_client_follows_a_bulk_data_uri(server: Server) -> None:
+    """W3, S14: though it leaves the port out of Host, and the gateway listens on one of its own."""
+    client = DICOMwebClient(server.dicomweb)
+    file = pydicom.dcmread(io.BytesIO(instance(study=STUDY)))
+    file.add_new(0x00091FFF, "OB", LUT)
+    client.store_instances([file])
+
+    metadata = client.retrieve_instance_metadata(STUDY, SERIES, INSTANCE)
+
+    [value] = client.retrieve_bulkdata(bulk_uri(metadata))
+    assert value == LUT
+
+
+@pytest.mark.parametrize(
+    ("headers", "root"),
+    [
+        ({"Host": "localhost"}, "http://localhost:{port}/dicomweb"),
+        ({"Host": "[::1]"}, "http://[::1]:{port}/dicomweb"),
+        ({"Host": "localhost:80"}, "http://localhost:80/dicomweb"),
+        ({"Host": "localhost", "X-Forwarded-For": "10.0.0.1"}, "http://localhost/dicomweb"),
+        ({"Host": "pacs.example"}, "http://pacs.example/dicomweb"),
+    ],
+)
+def test_a_port_is_added_where_nothing_can_be_in_between(server: Server, headers: dict[str, str], root: str) -> None:
+    """S14: Host without a port is port 80, unless a program asks this very machine and no proxy is there."""
+    file = io.BytesIO(instance(study=STUDY))
+    httpx.post(f"{server.dicomweb}/studies", content=file.read(), headers={"Content-Type": "application/dicom"})
+
+    [study] = httpx.get(f"{server.dicomweb}/studies", headers=headers).json()
+
+    port = httpx.URL(server.url).port
+    assert value(study, "00081190") == f"{root.format(port=port)}/studies/{STUDY}"
