@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -38,6 +39,9 @@ MAX_WHOLE_INSTANCES = 1_000
 
 # To write more of them than these takes a thread: an edit that comes meanwhile is not to wait for them.
 RESULTS_ON_LOOP = 50
+
+# A client asks for the same attributes time and again.
+KEPT_SELECTIONS = 64
 
 # What the gateway says itself of every result: its JSON is UTF-8, and what it finds can be retrieved at once.
 _OURS: Dataset = {
@@ -73,10 +77,13 @@ def search_for(level: QueryLevel, path: str) -> Handler:
         target = target_of(request)
         query = _asked(request, level, path, target)
         most = MAX_WHOLE_INSTANCES if query.include_all and level == "Instance" else MAX_RESULTS
-        query = replace(query, limit=most if query.limit is None else min(query.limit, most))
         selection = selection_of(query, target)
-        wanted = None if query.include_all else frozenset(selection)
-        query = replace(query, wanted=wanted, summaries=_summarised(query, offer))
+        query = replace(
+            query,
+            limit=most if query.limit is None else min(query.limit, most),
+            wanted=None if query.include_all else frozenset(selection),
+            summaries=_summarised(query, offer),
+        )
         page = await request.state["store"].search(await datastore_of(request), query)
         warnings = list(query.warnings)
         if page.remaining > 0:
@@ -125,12 +132,17 @@ def parents(target: Target) -> dict[Tag, str]:
 
 def selection_of(query: Query, target: Target) -> Selection:
     """Return what a query returns: what its level and the levels not in the path always do, and what it asks for."""
+    return _selection(query.level, _described(query.level, target), query.include)
+
+
+@lru_cache(maxsize=KEPT_SELECTIONS)
+def _selection(level: QueryLevel, described: tuple[QueryLevel, ...], include: tuple[tuple[Tag, ...], ...]) -> Selection:
     selection: Selection = {_STUDY_UID: None}
-    if query.level != "Study":
+    if level != "Study":
         selection[_SERIES_UID] = None
-    for tag in (returned.tag for level in _described(query.level, target) for returned in RETURNED[level]):
+    for tag in (returned.tag for above in described for returned in RETURNED[above]):
         selection[tag] = None
-    for path in query.include:
+    for path in include:
         _select(selection, path)
     return selection
 
