@@ -188,7 +188,7 @@ def _narrowed(edited: Edited) -> Edited:
     """Return what is edited with the image sets that move and no other: of a series, its own."""
     if edited.member is None:
         return edited
-    return replace(edited, study=replace(edited.study, members=(edited.member,)))
+    return replace(edited, study=edited.study._replace(members=(edited.member,)))
 
 
 def _unseen(edited: Edited, study: Element) -> Sequence[ImageSetEdit]:

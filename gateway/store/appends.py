@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
+from typing import NamedTuple
 
 from gateway.store.blobs import Address
 from gateway.store.contents import Action, ChangeSummary, ImageSetState, Provenance, StoredObject, WorkflowStatus
@@ -49,8 +51,7 @@ class StudyColumns:
     summary: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NewVersion:
+class NewVersion(NamedTuple):
     """A version of an image set to append.
 
     parts: those this version adds, by number. slots: (SOP Instance UID, slot) pairs it adds. next_part, next_object:
@@ -75,10 +76,10 @@ class NewVersion:
     columns: ImageSetColumns
     next_part: int
     next_object: int
-    parts: Mapping[int, Part] = field(default_factory=dict)
+    parts: Mapping[int, Part] = MappingProxyType({})
     slots: Sequence[tuple[str, int]] = ()
-    objects: Mapping[int, StoredObject] = field(default_factory=dict)
-    bulk: Mapping[str, Address] = field(default_factory=dict)
+    objects: Mapping[int, StoredObject] = MappingProxyType({})
+    bulk: Mapping[str, Address] = MappingProxyType({})
     message: str | None = None
     copied_from: tuple[str, int] | None = None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from gateway.dicom.dataset import Dataset
 from gateway.dicom.part10 import PixelElement
@@ -57,8 +57,7 @@ class ChangeSummary:
     instances: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSetVersion:
+class ImageSetVersion(NamedTuple):
     """One version of an image set: HealthImaging's GetImageSet, and our history.
 
     created_at is the image set's, updated_at this version's. sequence: its place in the change feed. message: why an
@@ -94,8 +93,7 @@ class ImageSetVersion:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One image set in one version of a study."""
 
     image_set_id: str
@@ -106,8 +104,7 @@ class Member:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class StudyVersion:
+class StudyVersion(NamedTuple):
     """One version of a study: which version of which image set it consists of, deleted ones included.
 
     Members are in the order their image sets were created. `primary` are those DICOMweb sees.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -87,7 +87,7 @@ class Copier:
             made = _failed(target.current, occasion, "COPY_FAILED", _FAILED + problem)
         else:
             made = await asyncio.to_thread(_made, target, source, occasion, self.new_id)
-        made = replace(made, copied_from=(copy.image_set_id, copy.latest_version))
+        made = made._replace(copied_from=(copy.image_set_id, copy.latest_version))
         await self.log.append(_append(copy.datastore_id, study, made, occasion, copy.most_metadata))
         stored = await self.log.read(copy.datastore_id, made.image_set_id, made.version)
         return CopyResult(source.properties, stored.properties)
@@ -286,12 +286,12 @@ def _made(target: Target, source: Copied, occasion: Occasion, new_id: Callable[[
         bulk = {uri: source.bulk[uri] for uri in bulk_uris(instance["DICOM"])}
         draft.put(uid, metadata, source.objects[uid], bulk)
     draft.changed = ChangeSummary(instances=len(source.instances))
-    return replace(draft.finish(occasion), workflow_status="COPIED")
+    return draft.finish(occasion)._replace(workflow_status="COPIED")
 
 
 def _failed(current: CurrentImageSet, occasion: Occasion, status: WorkflowStatus, message: str) -> NewVersion:
     """Return a version that has the content of the one before and says what failed."""
-    return replace(Draft.of(current).finish(occasion), workflow_status=status, message=message)
+    return Draft.of(current).finish(occasion)._replace(workflow_status=status, message=message)
 
 
 def _append(

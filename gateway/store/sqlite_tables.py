@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from gateway.store.log import RememberedAnswer
 from gateway.store.sqlite_connection import Connection
 
 
+@lru_cache(maxsize=16)  # what is written together has one moment
 def to_text(moment: datetime) -> str:
     """Return a moment as the database keeps it: UTC, microseconds always written, so that texts sort by time."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")

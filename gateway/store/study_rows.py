@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from gateway.dicom.matching import plain
 from gateway.errors import Level
@@ -32,8 +33,7 @@ class Occasion:
     most_metadata: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StudyMember:
+class StudyMember(NamedTuple):
     """What a study's row has to know of an image set, in its current version or the one being appended."""
 
     image_set_id: str
