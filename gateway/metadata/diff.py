@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.dicom.dataset import BulkData, Element
-from gateway.dicom.dictionary import FLOAT_VRS, entry_of, tag_of
+from gateway.dicom.dictionary import FLOAT_VRS, STRING_VRS, entry_of, tag_of
 from gateway.dicom.json_model import element_to_json
 from gateway.errors import InvalidUpdate, Level
 from gateway.metadata.image_set import AttributeValue, Change, ImageSetMetadata, LevelMetadata
 from gateway.metadata.mapping import element_of, vr_of
 
 _NO_VRS: Mapping[str, str] = {}
+# Of these, other texts are other values.
+_TEXT_VRS = STRING_VRS - {"DS", "IS"}
 _HEAD_LEVELS: tuple[Level, ...] = ("Patient", "Study", "Series")
 
 
@@ -66,10 +68,16 @@ def same_attribute(key: str, one: LevelMetadata, other: LevelMetadata) -> bool:
     value, other_value = one["DICOM"][key], other["DICOM"][key]
     if value == other_value and _same_vrs(key, value, one, other):
         return True
+    if _are_other_texts(value, other_value) and vr_of(key, one.get("DICOMVRs", _NO_VRS), key) in _TEXT_VRS:
+        return False
     element, other_element = stored_element(key, one), stored_element(key, other)
     if element is None or other_element is None:
         return element is other_element and value == other_value
     return same_element(element, other_element)
+
+
+def _are_other_texts(value: AttributeValue, other: AttributeValue) -> bool:
+    return isinstance(value, str) and isinstance(other, str) and value != "" != other and value != other
 
 
 def _same_vrs(key: str, value: AttributeValue, one: LevelMetadata, other: LevelMetadata) -> bool:

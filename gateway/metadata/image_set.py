@@ -35,6 +35,9 @@ class InstanceMetadata(LevelMetadata):
     ImageFrames: NotRequired[list[dict[str, Any]]]
 
 
+_FIELDS: Mapping[Level, str] = {"Patient": "patient", "Study": "study", "Series": "series"}
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """What the instances of an image set share."""
@@ -45,7 +48,8 @@ class Head:
 
     def level(self, level: Level) -> LevelMetadata:
         """Return the metadata of one level, Patient, Study or Series. Raises KeyError for Instance."""
-        return {"Patient": self.patient, "Study": self.study, "Series": self.series}[level]
+        found: LevelMetadata = getattr(self, _FIELDS[level])
+        return found
 
     @property
     def study_instance_uid(self) -> str:
