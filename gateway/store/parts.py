@@ -59,14 +59,19 @@ class PlacedInstance:
         self.sop_instance_uid = sop_instance_uid
         self.object_number = object_number
         self._metadata: InstanceMetadata | None = metadata
-        self._text = text
+        self._text: bytes | memoryview = text
         self._digest = digest
         self._packed_class: str | None = None
         self._timezone: str | None = None
 
     @classmethod
-    def packed(cls, sop_instance_uid: str, object_number: int, text: bytes, packed_class: str | None) -> PlacedInstance:
-        """Return an instance of a part, given its text in it; packed_class: the class that all in the part have."""
+    def packed(
+        cls, sop_instance_uid: str, object_number: int, text: bytes | memoryview, packed_class: str | None
+    ) -> PlacedInstance:
+        """Return an instance of a part, given its text in it; packed_class: the class that all in the part have.
+
+        Of a view of the part's text the bytes are made when they are first asked for.
+        """
         placed = cls(sop_instance_uid, object_number, {"DICOM": {}, "DICOMVRs": {}})
         placed._metadata, placed._text, placed._packed_class = None, text, packed_class
         return placed
@@ -82,13 +87,15 @@ class PlacedInstance:
     @property
     def metadata(self) -> InstanceMetadata:
         if self._metadata is None:
-            members: dict[str, InstanceMetadata] = orjson.loads(b"{%b}" % self._text)
+            members: dict[str, InstanceMetadata] = orjson.loads(b"{%b}" % self.text)
             self._metadata = members[self.sop_instance_uid]
         return self._metadata
 
     @property
     def text(self) -> bytes:
         """The instance as a member of a JSON object."""
+        if isinstance(self._text, memoryview):
+            self._text = bytes(self._text)
         return self._text or instance_text(self.sop_instance_uid, self.metadata)
 
     @property
@@ -342,7 +349,8 @@ def texts_of(part: Part) -> Mapping[str, bytes]:
     """Return the JSON of each instance of a part, in document order. Raises StorageFailed for damaged bytes."""
     uids = list(unpack_index(part.index))
     return {
-        uid: member[len(orjson.dumps(uid)) + 1 :] for uid, member in zip(uids, _members(_text(part), uids), strict=True)
+        uid: bytes(member[len(orjson.dumps(uid)) + 1 :])
+        for uid, member in zip(uids, _members(_text(part), uids), strict=True)
     }
 
 
@@ -354,7 +362,7 @@ def _text(part: Part) -> bytes:
     return text
 
 
-def _members(text: bytes, uids: Sequence[str]) -> list[bytes]:
+def _members(text: bytes, uids: Sequence[str]) -> list[memoryview]:
     """Return the text of each instance, in their order. Raises StorageFailed where one is not there.
 
     A quotation mark inside a JSON string is escaped and no key in an instance is a UID, so what looks like the key of
@@ -367,7 +375,8 @@ def _members(text: bytes, uids: Sequence[str]) -> list[bytes]:
             raise StorageFailed("the log holds metadata without an instance that its index names")
         starts.append(start + 1)
     ends = [*(start - 1 for start in starts[1:]), len(text)]
-    return [text[start:end] for start, end in zip(starts, ends, strict=True)]
+    view = memoryview(text)
+    return [view[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
 # -- manifests
