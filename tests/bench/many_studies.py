@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -123,8 +123,7 @@ def _appends(first: NewVersion, datastore_id: str, count: int) -> Iterator[Appen
     for number in range(1, count + 1):
         said = person(number)
         own = _head(head, said)
-        version = replace(
-            first,
+        version = first._replace(
             image_set_id=uuid.uuid4().hex,
             study_instance_uid=said.uid,
             series_instance_uid=own.series_instance_uid,
