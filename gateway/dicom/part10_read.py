@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from gateway.dicom.characters import CharacterSet, character_set
 from gateway.dicom.dataset import BulkData, Dataset, Element, Tag, in_tag_order
-from gateway.dicom.dictionary import PIXEL_DATA, entry_of, vrs_of
+from gateway.dicom.dictionary import PIXEL_DATA, STRING_VRS, entry_of, vrs_of
 from gateway.dicom.encoding import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_LITTLE,
@@ -320,9 +320,10 @@ class Decoder:
         representation = outer.pixel_representation if outer else 0
         for raw in elements:
             if raw[0] in CONTEXT:
-                tag, _, _, start, stop, _, _ = raw
+                tag, vr, _, start, stop, _, _ = raw
                 if tag == SPECIFIC_CHARACTER_SET:
-                    characters = character_set(strings(bytes(self.data[start:stop]).decode("latin-1")))
+                    if vr in STRING_VRS or vr == "UN":  # a damaged file may say another, and then it names none
+                        characters = character_set(strings(bytes(self.data[start:stop]).decode("latin-1")))
                 elif stop - start == 2:
                     representation = self._unsigned_short(start, encoding)
         return Context(encoding, characters, representation)

@@ -18,7 +18,7 @@ from gateway.dicom.characters import (
     character_set,
 )
 from gateway.dicom.dataset import BulkData, Dataset, Element, Tag, in_tag_order
-from gateway.dicom.dictionary import CHARACTER_SET_VRS, PIXEL_DATA, SINGLE_VALUED_VRS, is_group_length
+from gateway.dicom.dictionary import CHARACTER_SET_VRS, PIXEL_DATA, SINGLE_VALUED_VRS, STRING_VRS, is_group_length
 from gateway.dicom.encoding import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_LITTLE,
@@ -57,7 +57,9 @@ class Target:
     def within(self, dataset: Dataset) -> Target:
         """Return the target for a dataset, given that of the one it is an item of (PS3.5 section 7.5.3)."""
         own = dataset.get(SPECIFIC_CHARACTER_SET)
-        return replace(self, characters=character_set(tuple(map(str, own.values)))) if own else self
+        if own is None or own.vr not in STRING_VRS:
+            return self
+        return replace(self, characters=character_set(tuple(map(str, own.values))))
 
 
 def no_bulk(bulk: BulkData) -> Buffer:

@@ -193,14 +193,9 @@ def test_65_sequences_in_each_other_are_refused() -> None:
     [nested(100_000), b'{"0040A730":{"vr":"SQ","Value":[' * 100_000, b"[" * 100_000, b'{"":' * 100_000],
     ids=["closed", "open", "arrays", "objects"],
 )
-def test_deep_nesting_is_refused_at_once(body: bytes) -> None:
-    """100,000 levels are refused in less than 50 ms: before the parser, which would recurse."""
-    start = time.perf_counter()
-
-    error = refusal(body)
-
-    assert "nested too deep" in error.reason
-    assert time.perf_counter() - start < 0.05
+def test_deep_nesting_is_refused_before_it_is_parsed(body: bytes) -> None:
+    """100,000 levels: the parser would recurse as deep."""
+    assert "nested too deep" in refusal(body).reason
 
 
 def test_brackets_in_strings_do_not_nest() -> None:

@@ -192,6 +192,17 @@ def test_no_flipped_byte_breaks_the_reader(data: st.DataObject) -> None:
     assert b"".join(rewrite(original, dataset, no_bulk))[128:] == original[128:]
 
 
+def test_a_character_set_that_is_no_text_names_none() -> None:
+    """Two flipped bytes made Specific Character Set five numbers: rewriting it unchanged gives the same bytes."""
+    [arabic] = [path for path in SMALL if path.name == "chrArab.dcm"]
+    original = arabic.read_bytes().replace(b"\x08\x00\x05\x00CS", b"\x08\x00\x05\x00SS")
+
+    dataset = read_part10(original).dataset
+
+    assert dataset["00080005"].vr == "SS"
+    assert b"".join(rewrite(original, dataset, no_bulk))[128:] == original[128:]
+
+
 SMALL = [path for path in SAMPLES if path.stat().st_size < 4000]
 
 
