@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -19,10 +18,8 @@ COMMAND = [sys.executable, "-m", "gateway", "demo"]
 def shown() -> str:
     """What the demo prints, run as people run it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
-    started = time.monotonic()
     ended = subprocess.run(COMMAND, capture_output=True, text=True, timeout=60, env=environment)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert time.monotonic() - started < 15
     return ended.stdout
 
 

@@ -206,11 +206,11 @@ def test_brackets_in_strings_do_not_nest() -> None:
 
 
 def test_a_string_that_never_ends_takes_linear_time() -> None:
-    """Two million escaped quotes are no two million strings."""
+    """Two million escaped quotes are no two million strings, which would take hours."""
     start = time.perf_counter()
 
     assert "Unterminated string" in refusal(b'"' + b'\\"' * 2_000_000).reason
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 20
 
 
 def test_too_many_attributes_are_refused() -> None:
@@ -245,11 +245,11 @@ def test_a_string_has_a_limit() -> None:
 
 
 def test_a_huge_number_is_refused_quickly() -> None:
-    """A literal of a quarter of a million digits costs no quadratic time."""
+    """A literal of a quarter of a million digits costs no quadratic time: that would be minutes."""
     start = time.perf_counter()
 
     assert refusal(b'{"00101030":{"vr":"DS","Value":[%s]}}' % (b"1" * 250_000)).path == "$.00101030.Value[0]"
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 20
 
 
 # --- Anything at all
