@@ -13,14 +13,15 @@ instance_files     ... whether files are as they came, for a retrieve
 frames             ... image frames of the HealthImaging API
 drafts             the next version of an image set while it is made
 study_rows         what a study's row says: members, and what searches go by
-parts              how the instances of an image set are cut, packed and joined
+parts              how the instances of an image set are cut and packed; manifest: which parts a version has; heads:
+                   what its instances share; deflated: how each lies in the log; version_document: all of it joined
 
 log                VersionLog: what VersionedStore keeps versions in (seam B); frame_log: image frames beside them;
                    import_log: import jobs
 appends            ... the values it speaks of: what is written; log_contents: what is read and found
-log_sqlite         ... one SQLite file, one process; its SQL is in sqlite_append, sqlite_versions, sqlite_qido and
-                   qido_statements, sqlite_search, sqlite_changes, sqlite_tables, sqlite_tags and schema/;
-                   instance_key: by what an instance is looked for
+log_sqlite         ... one SQLite file, one process; its SQL is in sqlite_append, sqlite_studies, sqlite_versions,
+                   sqlite_objects, sqlite_qido and qido_statements, sqlite_search, sqlite_changes, sqlite_tables,
+                   sqlite_tags and schema/; instance_key: by what an instance is looked for
 sqlite_frame_log   ... FrameLog in it; sqlite_import_log: ImportLog
 study_now          a study as it is now, and what an append makes of it; kept_studies: those that are known without
                    reading; kept_parts: parts of theirs; kept: what was read and stays until somebody writes

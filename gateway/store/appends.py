@@ -11,7 +11,8 @@ from typing import NamedTuple
 from gateway.store.blobs import Address
 from gateway.store.contents import Action, ChangeSummary, ImageSetState, Provenance, StoredObject, WorkflowStatus
 from gateway.store.edits import Answer
-from gateway.store.parts import Manifest, Part
+from gateway.store.manifest import Manifest
+from gateway.store.parts import Part
 
 
 @dataclass(frozen=True, slots=True)

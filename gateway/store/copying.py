@@ -25,9 +25,10 @@ from gateway.store.blobs import Address
 from gateway.store.contents import ChangeSummary, ImageSetVersion, StoredObject, WorkflowStatus
 from gateway.store.drafts import Draft
 from gateway.store.edits import MAX_COPIED_FRAMES, Copy, CopyResult, Destination
+from gateway.store.heads import unpack_head
 from gateway.store.log import Append, CurrentImageSet, CurrentStudy, NewVersion, StoredVersion, VersionLog
 from gateway.store.originals import SYSTEM
-from gateway.store.parts import instances_by_uid, unpack_head, unpack_index
+from gateway.store.parts import instances_by_uid, unpack_index
 from gateway.store.study_rows import Occasion, member_of, new_study_version
 
 # What the service's own messages of this kind begin with, two spaces after it included.

@@ -10,20 +10,10 @@ from collections.abc import Mapping, Sequence
 from gateway.metadata.image_set import Head, InstanceMetadata
 from gateway.store.blobs import Address
 from gateway.store.contents import ChangeSummary, ImageSetState, StoredObject
+from gateway.store.heads import pack_head, unpack_head
 from gateway.store.log import CurrentImageSet, NewVersion
-from gateway.store.parts import (
-    NO_PART,
-    Manifest,
-    Part,
-    PartReference,
-    PlacedInstance,
-    pack_head,
-    pack_part,
-    pack_parts,
-    reference,
-    unpack_head,
-    unpack_part,
-)
+from gateway.store.manifest import NO_PART, Manifest, PartReference
+from gateway.store.parts import Part, PlacedInstance, pack_part, pack_parts, reference, unpack_part
 from gateway.store.study_rows import Occasion, image_set_columns
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from gateway.store.kept import Kept
-from gateway.store.parts import Manifest, Part, unpack_index
+from gateway.store.manifest import Manifest
+from gateway.store.parts import Part, unpack_index
 
 # Bytes of all parts kept, of a series of 500 CT instances some 300 KB; and of each instance's UID.
 KEPT_BYTES = 8 * 1024 * 1024

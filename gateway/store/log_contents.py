@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from gateway.store.contents import ImageSetVersion, StoredObject
-from gateway.store.parts import Manifest, Part
+from gateway.store.manifest import Manifest
+from gateway.store.parts import Part
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from gateway.store.heads import unpack_head
 from gateway.store.instance_key import instance_key
 from gateway.store.log import StudyColumns
-from gateway.store.parts import (
-    Manifest,
-    Part,
-    PlacedInstance,
-    unpack_head,
-    unpack_manifest,
-    unpack_part,
-)
+from gateway.store.manifest import Manifest, unpack_manifest
+from gateway.store.parts import Part, PlacedInstance, unpack_part
 from gateway.store.row_checksums import checked_tables, wrong_rows
 from gateway.store.sqlite_connection import Connection
 from gateway.store.sqlite_schema import APPLICATION_ID, newest_schema, schema_of, schemas

@@ -2,9 +2,9 @@
 
 What is known of a study is not read again (kept_studies.py): every edit and every retrieve begins with one.
 
-The SQL is in files by subject: sqlite_append writes versions and sqlite_versions reads them, sqlite_qido has QIDO-RS,
-as qido_statements says it, sqlite_search SearchImageSets, sqlite_tables data stores and jobs. sqlite_database has the
-connections.
+The SQL is in files by subject: sqlite_append writes versions; sqlite_studies, sqlite_versions and sqlite_objects read
+them; sqlite_qido has QIDO-RS, as qido_statements says it, sqlite_search SearchImageSets, sqlite_tables data stores and
+jobs. sqlite_database has the connections.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from gateway.metadata.study_summary import StudySummary
 from gateway.store import (
     sqlite_append,
     sqlite_changes,
+    sqlite_objects,
     sqlite_qido,
     sqlite_search,
+    sqlite_studies,
     sqlite_tables,
     sqlite_tags,
     sqlite_versions,
@@ -80,7 +82,7 @@ def _read_back(connection: Connection, before: StudyNow, datastore_id: str, stud
     """Return how a study is now, None where that takes too long to have others wait for it."""
     if len(before.current.image_sets) > READ_BACK:
         return None
-    return sqlite_versions.study_now(connection, datastore_id, study_instance_uid)
+    return sqlite_studies.study_now(connection, datastore_id, study_instance_uid)
 
 
 async def open_log(path: Path) -> SqliteLog:
@@ -121,7 +123,7 @@ class SqliteLog:
         [lately], release = self._kept.hold(datastore_id, [study_instance_uid])
 
         def write(connection: Connection) -> tuple[Result, Append | None, list[StudyNow | None]]:
-            study, stored = sqlite_versions.study_for_store(
+            study, stored = sqlite_studies.study_for_store(
                 connection, datastore_id, study_instance_uid, arriving, lately
             )
             result, append = place(study, stored)
@@ -178,7 +180,7 @@ class SqliteLog:
         if not to_add and (known := self._kept.with_parts(current, chosen)):
             return known
         return await self.database.read(
-            lambda connection: sqlite_versions.current_study(
+            lambda connection: sqlite_studies.current_study(
                 connection, datastore_id, study_instance_uid, choose, to_add
             )
         )
@@ -187,7 +189,7 @@ class SqliteLog:
         self, datastore_id: str, study_instance_uid: str, arriving: Mapping[str, Collection[str]]
     ) -> tuple[CurrentStudy, dict[str, dict[str, StoredObject]]]:
         return await self.database.read(
-            lambda connection: sqlite_versions.study_for_store(connection, datastore_id, study_instance_uid, arriving)
+            lambda connection: sqlite_studies.study_for_store(connection, datastore_id, study_instance_uid, arriving)
         )
 
     async def _study_now(self, datastore_id: str, study_instance_uid: str) -> StudyNow:
@@ -195,7 +197,7 @@ class SqliteLog:
             datastore_id,
             study_instance_uid,
             lambda: self.database.read(
-                lambda connection: sqlite_versions.study_now(connection, datastore_id, study_instance_uid)
+                lambda connection: sqlite_studies.study_now(connection, datastore_id, study_instance_uid)
             ),
         )
 
@@ -220,14 +222,14 @@ class SqliteLog:
                 raise NotFound("study", study_instance_uid)
             return now.version
         return await self.database.read(
-            lambda connection: sqlite_versions.study_versions(
+            lambda connection: sqlite_studies.study_versions(
                 connection, datastore_id, study_instance_uid, version, limit=1
             )[0]
         )
 
     async def study_history(self, datastore_id: str, study_instance_uid: str) -> list[StudyVersion]:
         return await self.database.read(
-            lambda connection: sqlite_versions.study_versions(connection, datastore_id, study_instance_uid)
+            lambda connection: sqlite_studies.study_versions(connection, datastore_id, study_instance_uid)
         )
 
     async def find(
@@ -289,30 +291,28 @@ class SqliteLog:
         self, datastore_id: str, image_set_id: str, version: int | None, instances: Collection[str] | None
     ) -> dict[str, StoredObject]:
         return await self.database.read(
-            lambda connection: sqlite_versions.objects(connection, datastore_id, image_set_id, version, instances)
+            lambda connection: sqlite_objects.objects(connection, datastore_id, image_set_id, version, instances)
         )
 
     async def pixel_elements(
         self, datastore_id: str, image_set_id: str, version: int | None, instances: Collection[str] | None
     ) -> dict[str, PixelElement | Address]:
         return await self.database.read(
-            lambda connection: sqlite_versions.pixel_elements(
-                connection, datastore_id, image_set_id, version, instances
-            )
+            lambda connection: sqlite_objects.pixel_elements(connection, datastore_id, image_set_id, version, instances)
         )
 
     async def part_pixel_elements(
         self, datastore_id: str, image_set_id: str, numbers: Collection[int]
     ) -> dict[str, PixelElement | Address]:
         return await self.database.read(
-            lambda connection: sqlite_versions.part_pixel_elements(connection, datastore_id, image_set_id, numbers)
+            lambda connection: sqlite_objects.part_pixel_elements(connection, datastore_id, image_set_id, numbers)
         )
 
     async def files(
         self, datastore_id: str, image_set_id: str, version: int | None, instances: Collection[str] | None
     ) -> StoredFiles:
         return await self.database.read(
-            lambda connection: sqlite_versions.files(connection, datastore_id, image_set_id, version, instances)
+            lambda connection: sqlite_objects.files(connection, datastore_id, image_set_id, version, instances)
         )
 
     async def heads(self, datastore_id: str, image_set_id: str, most: int) -> list[bytes]:
@@ -322,7 +322,7 @@ class SqliteLog:
 
     async def bulk_data(self, datastore_id: str, image_set_id: str, uri: str) -> Address:
         return await self.database.read(
-            lambda connection: sqlite_versions.bulk_data(connection, datastore_id, image_set_id, uri)
+            lambda connection: sqlite_objects.bulk_data(connection, datastore_id, image_set_id, uri)
         )
 
     async def remembered(self, datastore_id: str, key: str, digest: str) -> Answer | None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from gateway.errors import TooLarge, VersionConflict
 from gateway.store.blobs import Address
 from gateway.store.contents import ChangeSummary, Provenance
+from gateway.store.heads import length_of_head
 from gateway.store.instance_key import instance_key
 from gateway.store.log import (
     Append,
@@ -16,7 +17,6 @@ from gateway.store.log import (
     StudyChanged,
     StudyColumns,
 )
-from gateway.store.parts import length_of_head
 from gateway.store.sqlite_connection import Connection
 from gateway.store.sqlite_tables import datastore_key, remember, to_json, to_text
 

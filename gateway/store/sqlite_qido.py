@@ -13,7 +13,8 @@ from typing import Any
 
 from gateway.metadata.study_summary import StudySummary
 from gateway.store.log import Candidate, Filter, SearchLevel, SearchOrder
-from gateway.store.parts import Part, unpack_manifest
+from gateway.store.manifest import unpack_manifest
+from gateway.store.parts import Part
 from gateway.store.qido_statements import (
     SERIES,
     SORTED,
@@ -28,8 +29,9 @@ from gateway.store.qido_statements import (
     walked_by_update,
 )
 from gateway.store.sqlite_connection import Connection
+from gateway.store.sqlite_studies import SUMMARY
 from gateway.store.sqlite_tables import datastore_key
-from gateway.store.sqlite_versions import SUMMARY, read_parts
+from gateway.store.sqlite_versions import read_parts
 
 # How many searches' totals are kept.
 KEPT_TOTALS = 256

@@ -9,8 +9,9 @@ from importlib import resources
 
 from gateway.errors import StorageFailed
 from gateway.metadata.study_summary import packed_values
+from gateway.store.heads import unpack_head
 from gateway.store.instance_key import instance_key
-from gateway.store.parts import unpack_head, unpack_manifest
+from gateway.store.manifest import unpack_manifest
 from gateway.store.row_checksums import checked_tables, fill_in_checksums
 from gateway.store.sqlite_connection import Connection
 from gateway.store.study_rows import searched_names, text_of

@@ -18,8 +18,9 @@ from gateway.errors import Level
 from gateway.metadata.image_set import AttributeValue, Head, LevelMetadata
 from gateway.metadata.study_summary import packed_values
 from gateway.store.contents import Action, ChangeSummary, Provenance
+from gateway.store.heads import unpack_head
 from gateway.store.log import CurrentImageSet, ImageSetColumns, NewStudyVersion, NewVersion, StudyColumns
-from gateway.store.parts import Manifest, unpack_head
+from gateway.store.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)

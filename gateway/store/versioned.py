@@ -42,16 +42,18 @@ from gateway.store.editing import INSTANCES_ON_LOOP, Editor
 from gateway.store.edits import Answer, Copy, CopyResult, Destination, Edit, EditResult, Job
 from gateway.store.folders import sync_folder
 from gateway.store.frames import FrameKeeper
+from gateway.store.heads import unpack_head
 from gateway.store.import_log import ImportLog
 from gateway.store.importing import SharedLately
 from gateway.store.instance_files import OLDER_HEADS, Digested, digested, instance_files
 from gateway.store.kept import Kept
 from gateway.store.log import Candidate, SearchLevel, SearchOrder, StoredVersion, StudyChanged, VersionLog
 from gateway.store.log_sqlite import open_log
-from gateway.store.parts import instances_by_uid, join_gzip, texts_of, unpack_head
+from gateway.store.parts import instances_by_uid, texts_of
 from gateway.store.searches import ImageSetSearch, ImageSetSummary, Page
 from gateway.store.storing import TRIES, Storer
 from gateway.store.study_rows import Occasion
+from gateway.store.version_document import join_gzip
 from gateway.store.versioned_search import (
     MOST_NUMBERED,
     NUMBERS,

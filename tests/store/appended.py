@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.metadata.image_set import Head
 from gateway.store.contents import ChangeSummary, Provenance
+from gateway.store.heads import pack_head
 from gateway.store.log import (
     Append,
     ImageSetColumns,
@@ -16,7 +17,8 @@ from gateway.store.log import (
     RememberedAnswer,
     StudyColumns,
 )
-from gateway.store.parts import Manifest, PlacedInstance, pack_head, pack_parts, reference, unpack_part
+from gateway.store.manifest import Manifest
+from gateway.store.parts import PlacedInstance, pack_parts, reference, unpack_part
 
 DATASTORE = "d" * 32
 STUDY = "1.2.3"

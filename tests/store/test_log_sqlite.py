@@ -15,7 +15,7 @@ import pytest
 
 from gateway.dicom.matching import name_words, plain
 from gateway.errors import StorageFull, VersionConflict
-from gateway.store import sqlite_database, sqlite_qido, sqlite_versions
+from gateway.store import sqlite_database, sqlite_qido, sqlite_studies, sqlite_versions
 from gateway.store.contents import Datastore
 from gateway.store.kept_parts import KeptParts
 from gateway.store.log import (
@@ -164,7 +164,7 @@ async def test_what_is_known_after_an_append_is_what_is_read(log: SqliteLog, sec
 
     study, current = await log.study(DATASTORE, STUDY), await log.current_study(DATASTORE, STUDY)
 
-    read = await log.database.read(lambda connection: sqlite_versions.study_now(connection, DATASTORE, STUDY))
+    read = await log.database.read(lambda connection: sqlite_studies.study_now(connection, DATASTORE, STUDY))
     assert (study, current) == (read.version, read.current)
     assert [one.properties.sequence for one in current.image_sets] == [2, 3][: len(second)]
 
@@ -269,7 +269,7 @@ async def test_a_study_that_was_just_stored_is_not_read_for_the_next_store(
     await stored_into(log)
     await stored_into(log)
     read = await log.study_for_store(DATASTORE, STUDY, ARRIVING)
-    monkeypatch.setattr(sqlite_versions, "current_study", None)
+    monkeypatch.setattr(sqlite_studies, "current_study", None)
 
     assert await study_to_store(log) == read
     assert list(read[0].image_sets[0].parts) == [0]

@@ -15,27 +15,22 @@ from hypothesis import strategies as st
 from gateway.errors import StorageFailed
 from gateway.metadata.document import to_document
 from gateway.metadata.image_set import Attributes, Head, ImageSetMetadata
+from gateway.store.heads import pack_head, read_head, unpack_head
+from gateway.store.manifest import NO_PART, Manifest, PartReference, unpack_manifest
 from gateway.store.parts import (
     BYTES_IN_PART,
     INSTANCES_IN_PART,
-    NO_PART,
-    Manifest,
     Part,
-    PartReference,
     PlacedInstance,
     instances_by_uid,
     instances_of,
-    join_gzip,
-    pack_head,
     pack_part,
     pack_parts,
-    read_head,
     texts_of,
-    unpack_head,
     unpack_index,
-    unpack_manifest,
     unpack_part,
 )
+from gateway.store.version_document import join_gzip
 
 DATASTORE = "d" * 32
 IMAGE_SET = "5" * 32

@@ -20,7 +20,7 @@ from gateway.store.edits import Answer, EditResult, Idempotency
 from gateway.store.instance_files import digested
 from gateway.store.log import Append
 from gateway.store.log_sqlite import SqliteLog
-from gateway.store.sqlite_versions import study_now
+from gateway.store.sqlite_studies import study_now
 from gateway.store.verify import verify
 from gateway.store.versioned import VersionedStore, open_store
 from tests.store.edits import edit_of, instance, one_image_set, patient, query, study, value
