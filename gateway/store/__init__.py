@@ -9,7 +9,7 @@ editing            ... an edit of one study; image_set_edits: of one image set i
 copying            ... CopyImageSet
 originals          ... what an edit writes into Original Attributes Sequence
 versioned_search   ... QIDO-RS, and the tags of SearchImageSets
-instance_files     ... whether files are as they came, for a retrieve
+retrieving         ... files and pixel data of a version; instance_files: whether files are as they came
 frames             ... image frames of the HealthImaging API
 drafts             the next version of an image set while it is made
 study_rows         what a study's row says: members, and what searches go by

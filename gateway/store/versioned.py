@@ -18,8 +18,7 @@ from weakref import WeakValueDictionary
 from gateway.dicom.matching import Query, QueryLevel
 from gateway.dicom.part10 import PixelElement
 from gateway.errors import GatewayError, Gone, InvalidUpdate, NotFound
-from gateway.metadata.image_set import Head, ImageSetMetadata, Profile
-from gateway.pixels.stored_frames import stored_pixel_element
+from gateway.metadata.image_set import ImageSetMetadata, Profile
 from gateway.store.blobs import Address, Blobs, Pack
 from gateway.store.blobs_folder import BlobsFolder
 from gateway.store.contents import (
@@ -28,7 +27,6 @@ from gateway.store.contents import (
     ImageFrame,
     ImageSetFiles,
     ImageSetVersion,
-    InstanceFile,
     Provenance,
     ReceivedInstance,
     StoredInstance,
@@ -45,11 +43,12 @@ from gateway.store.frames import FrameKeeper
 from gateway.store.heads import unpack_head
 from gateway.store.import_log import ImportLog
 from gateway.store.importing import SharedLately
-from gateway.store.instance_files import OLDER_HEADS, Digested, digested, instance_files
+from gateway.store.instance_files import Digested
 from gateway.store.kept import Kept
 from gateway.store.log import Candidate, SearchLevel, SearchOrder, StoredVersion, StudyChanged, VersionLog
 from gateway.store.log_sqlite import open_log
 from gateway.store.parts import instances_by_uid, texts_of
+from gateway.store.retrieving import Retriever
 from gateway.store.searches import ImageSetSearch, ImageSetSummary, Page
 from gateway.store.storing import TRIES, Storer
 from gateway.store.study_rows import Occasion
@@ -138,6 +137,7 @@ class VersionedStore:
         self._frames = FrameKeeper(log, blobs)
         self._lately = SharedLately()
         self._digests: Kept[tuple[str, int], dict[str, Digested]] = Kept(KEPT_DIGESTS, len)
+        self._retriever = Retriever(log, blobs, self._digests)
         self._documents: Kept[tuple[str, str, int], bytes] = Kept(KEPT_DOCUMENTS, len)
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -320,7 +320,7 @@ class VersionedStore:
             return await self._log.objects(datastore_id, image_set_id, version, None)
         # Who asks for one asks for the next, and the log is asked for a part at a time.
         stored = await self._read(datastore_id, image_set_id, version, ())
-        return {one.sop_instance_uid: one.stored for one in await self._digested(stored, instances)}
+        return {one.sop_instance_uid: one.stored for one in await self._retriever.digested(stored, instances)}
 
     async def pixel_elements(
         self,
@@ -330,27 +330,12 @@ class VersionedStore:
         instances: Collection[str] | None = None,
     ) -> dict[str, PixelElement]:
         stored = await self._read(datastore_id, image_set_id, version, ())
-        kept = self._kept_digests(stored).values()
-        if instances is not None and _has_all(kept, instances):
-            objects = {uid: part[uid].stored for uid in instances for part in kept if uid in part}
-            return await self._looked_at(
-                {uid: one.address if one.pixels is None else one.pixels for uid, one in objects.items()}
-            )
-        return await self._looked_at(await self._log.pixel_elements(datastore_id, image_set_id, version, instances))
+        return await self._retriever.pixel_elements(stored, instances)
 
     async def part_pixel_elements(
         self, datastore_id: str, image_set_id: str, numbers: Collection[int]
     ) -> dict[str, PixelElement]:
-        return await self._looked_at(await self._log.part_pixel_elements(datastore_id, image_set_id, numbers))
-
-    async def _looked_at(self, found: Mapping[str, PixelElement | Address]) -> dict[str, PixelElement]:
-        """Return which pixel data there are; of what was stored before that was kept, by a look at the files."""
-        known = {uid: one for uid, one in found.items() if isinstance(one, PixelElement)}
-        files = {uid: await self._blobs.read(one) for uid, one in found.items() if isinstance(one, Address)}
-        if files:
-            looked_at = await asyncio.to_thread(list, map(stored_pixel_element, files.values()))
-            known |= zip(files, looked_at, strict=True)
-        return {uid: element for uid, element in known.items() if element.tag}
+        return await self._retriever.part_pixel_elements(datastore_id, image_set_id, numbers)
 
     async def files(
         self,
@@ -359,38 +344,7 @@ class VersionedStore:
         version: int | None = None,
         instances: Collection[str] | None = None,
     ) -> ImageSetFiles:
-        stored = await self._read(datastore_id, image_set_id, version, ())
-        head = unpack_head(stored.head)
-        found = await self._digested(stored, instances)
-        files = await _files(found, [head])
-        if any(file.received is None for file in files):
-            older = await self._log.heads(datastore_id, image_set_id, OLDER_HEADS)
-            heads = [head, *(unpack_head(packed) for packed in older if packed != stored.head)]
-            files = await _files(found, heads)
-        return ImageSetFiles(head, files)
-
-    async def _digested(self, stored: StoredVersion, instances: Collection[str] | None) -> list[Digested]:
-        """Return the instances wanted of a version, in document order."""
-        at = stored.properties
-        numbers = [part.number for part in stored.manifest if part.number]
-        found = self._kept_digests(stored)
-        if len(found) < len(numbers) and not _has_all(found.values(), instances):
-            read = await self._log.files(at.datastore_id, at.image_set_id, at.version, instances)
-            new = await asyncio.to_thread(digested, read)
-            for number, digests in new.items():
-                self._digests.put((at.image_set_id, number), digests)
-            found |= new
-        parts = [found[number] for number in numbers if number in found]
-        if instances is None:
-            return [one for part in parts for one in part.values()]
-        wanted = frozenset(instances)
-        some = [part for part in parts if not wanted.isdisjoint(part)]
-        return [one for part in some for uid, one in part.items() if uid in wanted]
-
-    def _kept_digests(self, stored: StoredVersion) -> dict[int, dict[str, Digested]]:
-        """Return what is kept of the instances of a version's parts, by the parts' numbers."""
-        keys = [(stored.properties.image_set_id, part.number) for part in stored.manifest if part.number]
-        return {key[1]: digests for key in keys if (digests := self._digests.peek(key))}
+        return await self._retriever.files(await self._read(datastore_id, image_set_id, version, ()), instances)
 
     async def bulk_data(self, datastore_id: str, image_set_id: str, uri: str) -> Address:
         return await self._log.bulk_data(datastore_id, image_set_id, uri)
@@ -509,13 +463,3 @@ class VersionedStore:
             await self._blobs.close()
         finally:
             self._released()
-
-
-def _has_all(parts: Collection[Mapping[str, Digested]], instances: Collection[str] | None) -> bool:
-    return instances is not None and all(any(uid in part for part in parts) for uid in instances)
-
-
-async def _files(found: Sequence[Digested], heads: Sequence[Head]) -> list[InstanceFile]:
-    if len(found) > INSTANCES_ON_LOOP:
-        return await asyncio.to_thread(instance_files, found, heads)
-    return instance_files(found, heads)
