@@ -5,8 +5,6 @@ from __future__ import annotations
 import http.client
 import io
 import os
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -22,15 +20,14 @@ from PIL import Image
 from tests.conftest import Server
 from tests.dicomweb.edits import MERGE_PATCH, STUDY_UID, pn
 from tests.dicomweb.wire import STOW, multipart
+from tests.e2e.browser import CAN_BROWSE, printed_by
 from tests.samples import ct_series
 
-HERE = Path(__file__).parent
-CONFIGURATION = HERE.parents[1] / "deploy" / "ohif" / "app-config.js"
+CONFIGURATION = Path(__file__).parents[2] / "deploy" / "ohif" / "app-config.js"
 OHIF = Path(os.environ.get("OHIF", "")) / "package" / "dist"
-CHROMIUM = shutil.which("chromium")
 
 pytestmark = pytest.mark.skipif(
-    not (os.environ.get("OHIF") and OHIF.is_dir() and CHROMIUM and shutil.which("node")),
+    not (os.environ.get("OHIF") and OHIF.is_dir() and CAN_BROWSE),
     reason="there is no OHIF, Chromium or Node here: tests/README.md says how to have them",
 )
 
@@ -103,15 +100,7 @@ def site(server: Server, asked: list[str]) -> Iterator[str]:
 
 def view(site: str, picture: Path) -> str:
     """Return the text of the study list, with a picture of the study's first viewport in a file."""
-    done = subprocess.run(
-        ["node", str(HERE / "view.js"), str(CHROMIUM), site, STUDY_UID, str(picture)],
-        env={**os.environ, "NODE_PATH": str(Path(os.environ["OHIF"]) / "node_modules")},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout
+    return printed_by("view.js", Path(os.environ["OHIF"]) / "node_modules", site, STUDY_UID, picture)
 
 
 def test_ohif_shows_a_study_and_its_edited_name(server: Server, site: str, tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -21,15 +19,14 @@ from pydicom.dataset import Dataset
 from tests.conftest import Server, serving
 from tests.dicomweb.edits import MERGE_PATCH, pn
 from tests.dicomweb.test_slides import slide
+from tests.e2e.browser import CAN_BROWSE, HERE, printed_by
 
-HERE = Path(__file__).parent
 PACKAGES = Path(os.environ.get("SLIDE_VIEWER", "")) / "node_modules"
 VIEWER = PACKAGES / "dicom-microscopy-viewer" / "dist" / "dynamic-import"
 CLIENT = PACKAGES / "dicomweb-client" / "build" / "dicomweb-client.js"
-CHROMIUM = shutil.which("chromium")
 
 pytestmark = pytest.mark.skipif(
-    not (os.environ.get("SLIDE_VIEWER") and VIEWER.is_dir() and CHROMIUM and shutil.which("node")),
+    not (os.environ.get("SLIDE_VIEWER") and VIEWER.is_dir() and CAN_BROWSE),
     reason="there is no slide viewer, Chromium or Node here: tests/README.md says how to have them",
 )
 
@@ -110,15 +107,7 @@ def whole_slide() -> bytes:
 def view(site: str, gateway: Server, picture: Path) -> str:
     """Return the patient's name as the viewer has it, with a picture of what it shows in a file."""
     page = f"{site}/slide.html?{urlencode({'root': gateway.dicomweb, 'study': STUDY, 'series': SERIES})}"
-    done = subprocess.run(
-        ["node", str(HERE / "view_slide.js"), str(CHROMIUM), page, str(picture)],
-        env={**os.environ, "NODE_PATH": str(PACKAGES)},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout
+    return printed_by("view_slide.js", PACKAGES, page, picture)
 
 
 def test_a_slide_viewer_draws_every_tile_in_its_place(site: str, gateway: Server, tmp_path: Path) -> None:
