@@ -129,7 +129,7 @@ class _Writing:
         self, numbers: Sequence[int]
     ) -> tuple[Mapping[int, Callable[[], Mapping[str, bytes]]], Mapping[str, PixelElement]]:
         store, at = self._located.store, (self._located.datastore_id, self._image_set_id)
-        return await store.parts(*at, numbers), await store.part_pixel_elements(*at, numbers)
+        return await asyncio.gather(store.parts(*at, numbers), store.part_pixel_elements(*at, numbers))
 
     def _bulk_uri(self, uid: str) -> BulkUri:
         target = Target(self._series.study, self._series.series, uid)

@@ -40,17 +40,18 @@ class Retriever:
     async def pixel_elements(self, stored: StoredVersion, instances: Collection[str] | None) -> dict[str, PixelElement]:
         kept, at = self._kept(stored).values(), stored.properties
         if instances is not None and _has_all(kept, instances):
-            objects = {uid: part[uid].stored for uid in instances for part in kept if uid in part}
-            return await self._looked_at(
-                {uid: one.address if one.pixels is None else one.pixels for uid, one in objects.items()}
-            )
+            return await self._looked_at({uid: _pixels(part[uid]) for uid in instances for part in kept if uid in part})
         found = await self.log.pixel_elements(at.datastore_id, at.image_set_id, at.version, instances)
         return await self._looked_at(found)
 
     async def part_pixel_elements(
         self, datastore_id: str, image_set_id: str, numbers: Collection[int]
     ) -> dict[str, PixelElement]:
-        return await self._looked_at(await self.log.part_pixel_elements(datastore_id, image_set_id, numbers))
+        kept = {number: part for number in numbers if (part := self.digests.peek((image_set_id, number)))}
+        found = {uid: _pixels(one) for part in kept.values() for uid, one in part.items()}
+        if missing := [number for number in numbers if number not in kept]:
+            found |= await self.log.part_pixel_elements(datastore_id, image_set_id, missing)
+        return await self._looked_at(found)
 
     async def _looked_at(self, found: Mapping[str, PixelElement | Address]) -> dict[str, PixelElement]:
         """Return which pixel data there are; of what was stored before that was kept, by a look at the files."""
@@ -83,6 +84,12 @@ class Retriever:
         """Return what is kept of the instances of a version's parts, by the parts' numbers."""
         keys = [(stored.properties.image_set_id, part.number) for part in stored.manifest if part.number]
         return {key[1]: digests for key in keys if (digests := self.digests.peek(key))}
+
+
+def _pixels(instance: Digested) -> PixelElement | Address:
+    """Return which pixel data an instance has; where that was not kept, the address of its file."""
+    stored = instance.stored
+    return stored.address if stored.pixels is None else stored.pixels
 
 
 def _has_all(parts: Collection[Mapping[str, Digested]], instances: Collection[str] | None) -> bool:
