@@ -23,6 +23,9 @@ _IN_ATTRIBUTE = _IN_TEXT | {'"': "&quot;", "\t": "&#9;", "\n": "&#10;"}
 _TEXT = re.compile("[&<>\r]")
 _ATTRIBUTE = re.compile('[&<>\r"\t\n]')
 
+# What dcmtk's dcm2xml writes of a dataset in ISO_IR 100. Every byte of it is a character, so it can be read in one way.
+_LATIN_1 = re.compile(rb"""<\?xml[^>]{0,100}?\sencoding\s{0,9}=\s{0,9}["']ISO-8859-1["']""", re.IGNORECASE)
+
 # Between a namespace and a name, for expat: no namespace has a space.
 _SEPARATOR = " "
 
@@ -39,17 +42,21 @@ class Node:
 
 
 def read_xml(body: bytes, namespaces: frozenset[str], *, max_depth: int, max_nodes: int, max_text: int) -> Node:
-    """Return the root of an XML text in UTF-8, all of whose elements are in one of the namespaces; "" is none.
+    """Return the root of an XML text, all of whose elements are in one of the namespaces; "" is none.
 
-    max_text: the most characters of one element. Raises InvalidDicomXml, whose path is the line.
+    It is in UTF-8, or in ISO-8859-1 and says so. max_text: the most characters of one element. Raises InvalidDicomXml,
+    whose path is the line.
     """
-    return _Reader(namespaces, max_depth, max_nodes, max_text).read(body)
+    encoding = "ISO-8859-1" if _LATIN_1.match(body) else "UTF-8"
+    return _Reader(encoding, namespaces, max_depth, max_nodes, max_text).read(body)
 
 
 class _Reader:
     """Builds the tree out of what expat finds."""
 
-    def __init__(self, namespaces: frozenset[str], max_depth: int, max_nodes: int, max_text: int) -> None:
+    def __init__(
+        self, encoding: str, namespaces: frozenset[str], max_depth: int, max_nodes: int, max_text: int
+    ) -> None:
         self.namespaces = namespaces
         self.max_depth = max_depth
         self.max_nodes = max_nodes
@@ -58,7 +65,7 @@ class _Reader:
         self.open: list[Node] = []
         self.texts: list[list[str]] = []
         self.root: Node | None = None
-        self.expat = expat.ParserCreate("UTF-8", _SEPARATOR)
+        self.expat = expat.ParserCreate(encoding, _SEPARATOR)
         self.expat.buffer_text = True
         self.expat.XmlDeclHandler = self.declaration
         self.expat.StartDoctypeDeclHandler = self.document_type
@@ -79,8 +86,8 @@ class _Reader:
         raise InvalidDicomXml(f"line {self.expat.CurrentLineNumber}", reason)
 
     def declaration(self, version: str, encoding: str | None, standalone: int) -> None:
-        if encoding is not None and encoding.lower() not in ("utf-8", "us-ascii"):
-            self.refuse("is in another encoding than UTF-8")
+        if encoding is not None and encoding.lower() not in ("utf-8", "us-ascii", "iso-8859-1"):
+            self.refuse("is in another encoding than UTF-8 and ISO-8859-1")
 
     def document_type(self, name: str, system: str | None, public: str | None, internal: int) -> None:
         self.refuse("has a document type declaration: none is read here")

@@ -91,3 +91,17 @@ def which_bytes(value: Any) -> Any:
             without_byte_order(item) if isinstance(item, dict) and "Alphabetic" not in item else item for item in value
         ]
     return sorted(value.replace(b"\0", b"")) if isinstance(value, bytes) else value
+
+
+@pytest.mark.skipif(shutil.which("dcm2xml") is None, reason="dcmtk's dcm2xml is not installed")
+@pytest.mark.parametrize(
+    ("name", "patient"), [("chrFren.dcm", "Buc^Jérôme"), ("chrGerm.dcm", "Äneas^Rüdiger")], ids=["French", "German"]
+)
+def test_dcmtk_s_xml_in_latin_1_is_read(name: str, patient: str) -> None:
+    """It is what dcm2xml writes of a dataset in ISO_IR 100 unless it is told to write UTF-8."""
+    document = subprocess.run(["dcm2xml", "-q", "--native-format", "+M", sample(name)], capture_output=True).stdout
+
+    dataset = parse_xml(document, limits=WHOLE)
+
+    assert document.startswith(b'<?xml version="1.0" encoding="ISO-8859-1"?>')
+    assert dataset["00100010"].values == (patient,)
