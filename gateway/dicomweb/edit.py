@@ -69,7 +69,7 @@ async def patch_normalized(request: Request[State]) -> Response:
     received = await receive(request, PATCH_TYPES)
     patch = await received.parsed(parse_merge_patch)
     edit = LevelEdit(target.level, patch, target.series, target.instance)
-    return await answer(request, target, received.options, plans.edit_attributes([edit], root_url(request)))
+    return await answer(request, target, received.options, plans.edit_attributes([edit]))
 
 
 @endpoint
@@ -79,7 +79,7 @@ async def put_normalized(request: Request[State]) -> Response:
     received = await receive(request, DATASET_TYPES)
     dataset: MergePatch = {**await received.parsed(parse_dataset)}
     edit = LevelEdit(target.level, dataset, target.series, target.instance, whole=True)
-    return await answer(request, target, received.options, plans.edit_attributes([edit], root_url(request)))
+    return await answer(request, target, received.options, plans.edit_attributes([edit]))
 
 
 @endpoint
@@ -89,7 +89,7 @@ async def patch_metadata(request: Request[State]) -> Response:
     received = await receive(request, PATCH_TYPES)
     patches = await received.parsed(parse_merge_patches)
     edits = by_level(patches, target)
-    return await answer(request, target, received.options, plans.edit_attributes(edits, root_url(request)))
+    return await answer(request, target, received.options, plans.edit_attributes(edits))
 
 
 @endpoint

@@ -77,8 +77,7 @@ class StudyRequest:
             edits = split(Target("any"), parse_merge_patch(self.body.encode()))
         else:
             edits = [LevelEdit("Patient", parse_merge_patch(self.body.encode()))]
-        # No attribute of these levels is binary, so there is no bulk data and no root to find it under.
-        return plans.edit_attributes(edits, root="")
+        return plans.edit_attributes(edits)
 
     def options(self, job: Job, study: str) -> Options:
         version = self.versions.get(study)

@@ -26,7 +26,7 @@ from gateway.dicomweb.edited import Edited
 from gateway.dicomweb.level_edits import SERIES_INSTANCE_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID
 from gateway.dicomweb.plans import LevelEdit, Plan
 from gateway.dicomweb.problems import endpoint
-from gateway.dicomweb.targets import Target, datastore_of, root_url, target_of
+from gateway.dicomweb.targets import Target, datastore_of, target_of
 from gateway.errors import Gone, InvalidDicomJson, Level, NotFound
 from gateway.metadata.image_set import Head
 from gateway.metadata.mapping import LevelPatch, to_dataset, to_head, to_updates
@@ -46,7 +46,7 @@ async def move(request: Request[State]) -> Response:
     dataset = await received.parsed(parse_dataset)
     check_identifiers(dataset, target)
     store, datastore_id = request.state["store"], await datastore_of(request)
-    plan = (plan_instance_move if target.instance else plan_move)(dataset, root_url(request))
+    plan = (plan_instance_move if target.instance else plan_move)(dataset)
     done = await carry_out(store, datastore_id, target, plan, received.options)
     return Response(done.body, done.status, dict(done.headers))
 
@@ -74,8 +74,8 @@ def check_identifiers(dataset: Dataset, target: Target) -> None:
         raise InvalidDicomJson(f"$.{missing}", f"is missing: it says where the {target.level.lower()} goes to")
 
 
-def plan_move(dataset: Dataset, root: str) -> Plan:
-    """Return the plan that moves the target. root: as for `plans.edit_attributes`.
+def plan_move(dataset: Dataset) -> Plan:
+    """Return the plan that moves the target.
 
     Raises InvalidDicomJson for attributes of a study that has its own, and of the study a series stays in.
     """
@@ -89,7 +89,7 @@ def plan_move(dataset: Dataset, root: str) -> Plan:
             _check_no_attributes(dataset)
         upper = _joined(head) if head else _edits(dataset)
         series = edited.member.series_instance_uid if edited.member else ""
-        edits = await plans.edit_attributes([*upper, *_series_edit(dataset, series)], root)(_narrowed(edited))
+        edits = await plans.edit_attributes([*upper, *_series_edit(dataset, series)])(_narrowed(edited))
         if stays:
             return edits
         unseen = [] if edited.member else _unseen(edited, dataset[STUDY_INSTANCE_UID])
@@ -98,7 +98,7 @@ def plan_move(dataset: Dataset, root: str) -> Plan:
     return plan
 
 
-def plan_instance_move(dataset: Dataset, root: str) -> Plan:
+def plan_instance_move(dataset: Dataset) -> Plan:
     """Return the plan that moves an instance, into a series there is or into a new one.
 
     Raises InvalidDicomJson for attributes of a study that has its own.
@@ -116,7 +116,7 @@ def plan_instance_move(dataset: Dataset, root: str) -> Plan:
         if stays and series == target.series:
             patch: MergePatch = {tag: dataset[tag] for tag in dataset if tag == SOP_INSTANCE_UID}
             edit = LevelEdit("Instance", patch, target.series, target.instance)
-            return await plans.edit_attributes([edit], root)(edited) if patch else []
+            return await plans.edit_attributes([edit])(edited) if patch else []
         joined = edited.study if stays else await _joined_study(edited.store, edited.datastore_id, study)
         member = next((one for one in joined.primary if one.series_instance_uid == series), None) if joined else None
         if joined and joined.primary:

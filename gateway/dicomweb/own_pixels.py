@@ -1,6 +1,7 @@
 """Pixel data in an edit: metadata that were retrieved come back with their address, and that changes nothing.
 
-Any other address is refused. Nothing is ever fetched.
+Any other address is refused, but for its host: the gateway may have another name where the edit is sent. Nothing is
+ever fetched.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gateway.errors import Gone, InvalidDicomJson, NotFound
 from gateway.store.contents import Member
 
 _PIXEL_URL = re.compile(
-    r"/studies/([0-9.]+)/series/([0-9.]+)/instances/([0-9.]+)/bulkdata/([0-9A-F]{8})(?:\?version=([0-9]{1,18}))?"
+    r"/studies/([0-9.]+)/series/([0-9.]+)/instances/([0-9.]+)/bulkdata/([0-9A-F]{8})(?:\?version=([0-9]{1,18}))?\Z"
 )
 
 
@@ -28,12 +29,11 @@ def pixels_named(patch: MergePatch) -> set[Tag]:
 
 @dataclass(slots=True)
 class OwnPixels:
-    """The pixel data of instances of an image set. uids: of which instances; root: what their addresses begin with."""
+    """The pixel data of instances of an image set. uids: of which instances."""
 
     edited: Edited
     member: Member
     uids: Collection[str]
-    root: str
     found: Mapping[str, PixelElement] | None = field(default=None, init=False)
 
     async def left_out(self, patch: MergePatch, uid: str) -> MergePatch:
@@ -51,7 +51,7 @@ class OwnPixels:
         return {tag: element for tag, element in patch.items() if tag not in named}
 
     async def _is_own(self, uri: str, tag: Tag, uid: str) -> bool:
-        match = _PIXEL_URL.fullmatch(uri.removeprefix(self.root))
+        match = _PIXEL_URL.search(uri)
         own = self.edited.study.study_instance_uid, self.member.series_instance_uid, uid, tag
         if match is None or match.groups()[:4] != own:
             return False

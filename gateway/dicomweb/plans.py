@@ -36,7 +36,7 @@ _KEPT: frozenset[Tag] = PIXEL_DESCRIPTION_TAGS | {"00080005", "00080018", "00200
 EDITS_ON_LOOP = 32
 
 _BULK_URL = re.compile(
-    r"/studies/([0-9.]+)/series/([0-9.]+)/instances/[0-9.]+/bulkdata/([0-9a-f]{32})(?:\?version=\d+)?"
+    r"/studies/([0-9.]+)/series/([0-9.]+)/instances/[0-9.]+/bulkdata/([0-9a-f]{32})(?:\?version=\d+)?\Z"
 )
 
 
@@ -54,8 +54,8 @@ class LevelEdit:
 # -- attributes
 
 
-def edit_attributes(edits: Sequence[LevelEdit], root: str) -> Plan:
-    """Return the plan that sets and removes attributes. root: the DICOMweb root that BulkDataURIs begin with.
+def edit_attributes(edits: Sequence[LevelEdit]) -> Plan:
+    """Return the plan that sets and removes attributes.
 
     Raises NotFound for a series or an instance the study does not have, InvalidDicomJson for a BulkDataURI that is not
     one of the image set's own.
@@ -65,7 +65,7 @@ def edit_attributes(edits: Sequence[LevelEdit], root: str) -> Plan:
         for series in dict.fromkeys(edit.series for edit in edits if edit.series):
             if series not in {member.series_instance_uid for member in edited.study.primary}:
                 raise NotFound("series", series)
-        return [await _edit_of(edited, member, mine, root) for member, mine in _by_image_set(edited, edits)]
+        return [await _edit_of(edited, member, mine) for member, mine in _by_image_set(edited, edits)]
 
     return plan
 
@@ -78,19 +78,19 @@ def _by_image_set(edited: Edited, edits: Sequence[LevelEdit]) -> Iterable[tuple[
             yield member, mine
 
 
-async def _edit_of(edited: Edited, member: Member, edits: Sequence[LevelEdit], root: str) -> ImageSetEdit:
+async def _edit_of(edited: Edited, member: Member, edits: Sequence[LevelEdit]) -> ImageSetEdit:
     instances = {edit.instance for edit in edits if edit.instance}
     stored = await edited.metadata(member, instances)
     for uid in sorted(instances - stored.instances.keys()):
         raise NotFound("instance", uid)
     if any(edit.instance and pixels_named(edit.patch) for edit in edits):
-        pixels = OwnPixels(edited, member, instances, root)
+        pixels = OwnPixels(edited, member, instances)
         edits = [
             replace(edit, patch=await pixels.left_out(edit.patch, edit.instance)) if edit.instance else edit
             for edit in edits
         ]
     sent = [
-        replace(edit, patch=await _with_own_bulk_data(edit.patch, edited, member, root))
+        replace(edit, patch=await _with_own_bulk_data(edit.patch, edited, member))
         if any(element and _has_bulk_data(element) for element in edit.patch.values())
         else edit
         for edit in edits
@@ -165,14 +165,15 @@ def _has_bulk_data(element: Element) -> bool:
     )
 
 
-async def _with_own_bulk_data(patch: MergePatch, edited: Edited, member: Member, root: str) -> MergePatch:
+async def _with_own_bulk_data(patch: MergePatch, edited: Edited, member: Member) -> MergePatch:
     """Return the patch with the URLs of bulk data turned into their names in the image set.
 
-    Nothing is ever fetched: a URL is compared with those this gateway gives for the same series.
+    Nothing is ever fetched: a path is compared with those this gateway gives for the same series. Whatever host stands
+    before it is left out: clients get metadata at one address and send them to another, and the name is the bytes'.
     """
 
     async def own(bulk: BulkData, tag: Tag) -> BulkData:
-        match = _BULK_URL.fullmatch(bulk.uri.removeprefix(root))
+        match = _BULK_URL.search(bulk.uri)
         if match and match[1] == edited.study.study_instance_uid and match[2] == member.series_instance_uid:
             try:
                 address = await edited.store.bulk_data(edited.datastore_id, member.image_set_id, match[3])

@@ -114,7 +114,7 @@ async def stow_edit(
     store, datastore_id, root = request.state["store"], await datastore_of(request), root_url(request)
     for uid, group in by_study.items():
         of_study = replace(options, key=options.key and f"{options.key} {uid}")
-        await _edit_study(store, datastore_id, Target(uid), group, of_study, root)
+        await _edit_study(store, datastore_id, Target(uid), group, of_study)
     if options.dry_run:
         return Response(encode_json(_dry_run_json(posted)), media_type=JSON)
     return warn(store_response([*stored, *map(_outcome, posted)], root, offer), root, _warnings(posted))
@@ -131,7 +131,7 @@ def _read(path: str, dataset: Dataset, study: str) -> _Posted:
 
 
 async def _edit_study(
-    store: Store, datastore_id: str, study: Target, posted: Sequence[_Posted], options: Options, root: str
+    store: Store, datastore_id: str, study: Target, posted: Sequence[_Posted], options: Options
 ) -> None:
     """Apply what was posted for one study as one edit, and note what became of each."""
     await _look_up(store, datastore_id, study, posted)
@@ -140,7 +140,7 @@ async def _edit_study(
         return
     try:
         edits = agreed((one.path, edit) for one in known for edit in _edits(one))
-        answer = await carry_out(store, datastore_id, study, plans.edit_attributes(edits, root), options)
+        answer = await carry_out(store, datastore_id, study, plans.edit_attributes(edits), options)
     except (PreconditionFailed, IdempotencyConflict, StorageFailed):
         raise
     except ConstraintViolations as error:

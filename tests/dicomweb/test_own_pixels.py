@@ -50,6 +50,19 @@ async def pixels_of(client: httpx.AsyncClient) -> list[bytes]:
 # -- STOW-RS
 
 
+async def test_metadata_retrieved_by_another_name_of_the_gateway_change_nothing(filled: httpx.AsyncClient) -> None:
+    """Through a viewer's proxy, as localhost: addresses have that name, and their paths say what they are of."""
+    filled.headers["Host"] = "viewer.example:3000"
+    retrieved = await metadata_of(filled)
+    filled.headers["Host"] = "gateway.test"
+
+    response = await filled.post("/dicomweb/studies", json=retrieved, headers=DICOM_JSON)
+
+    assert response.status_code == 200, response.text
+    assert retrieved[0]["7FE00010"]["BulkDataURI"].startswith("http://viewer.example:3000/dicomweb/studies/")
+    assert await version_of(filled) == 1
+
+
 async def test_metadata_of_a_study_posted_back_change_nothing(filled: httpx.AsyncClient) -> None:
     """DICOM JSON as it was retrieved: no version, no error, the pixels as they were."""
     before = await pixels_of(filled)
