@@ -13,18 +13,19 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import orjson
 from isal import isal_zlib
 
-from gateway.dicom.dataset import BulkData
+from gateway.dicom.dataset import BulkData, Tag
 from gateway.dicom.json_model import BulkUri, encode_json
 from gateway.dicom.part10 import NO_PIXELS, PixelElement
 from gateway.dicomweb.locate import Located
 from gateway.dicomweb.qido import bulk_uri_of
 from gateway.dicomweb.targets import Target
+from gateway.dicomweb.wado_syntax import AVAILABLE_TRANSFER_SYNTAX_UID, syntax_to_say_of
 from gateway.metadata.dicom_json import DicomJsonWriter, merged
 from gateway.metadata.fingerprint import head_digest
 from gateway.metadata.series_json import SeriesWriter
@@ -45,8 +46,9 @@ WRITER = DicomJsonWriter()
 _Own: TypeAlias = "tuple[str, int]"
 _Whole: TypeAlias = "tuple[str, int, bytes, str]"
 
-# An instance's SOP Instance UID, which pixel data it has, and its own attributes as `"tag":{element}`.
-_OwnElements: TypeAlias = "tuple[str, PixelElement, list[bytes]]"
+# An instance's SOP Instance UID, which pixel data it has and in which transfer syntax, and its own attributes as
+# `"tag":{element}`.
+_OwnElements: TypeAlias = "tuple[str, PixelElement, str, list[bytes]]"
 
 # Stands for the address of a bulk value in what is kept: no client can know it, and so have it in a text.
 _MARK = secrets.token_hex(16)
@@ -89,7 +91,7 @@ class _Writing:
 
     def __init__(self, located: Located, member: Member, root: str, parts: VersionParts, fragments: Fragments) -> None:
         self._located = located
-        self._around_uid: dict[PixelElement, list[list[bytes]]] = {}
+        self._around_uid: dict[tuple[PixelElement, str], list[list[bytes]]] = {}
         self._image_set_id = member.image_set_id
         self._fragments = fragments
         self._series = Target(located.target.study, member.series_instance_uid)
@@ -145,34 +147,39 @@ class _Writing:
         instances = self._read_own(decode, pixels_of) if own is None else _unpacked(own)
         texts = []
         has_bulk_data = False
-        for uid, pixels, elements in instances:
+        for uid, pixels, syntax, elements in instances:
             has_bulk_data = has_bulk_data or bool(pixels.tag)
-            texts.append(merged(self._shared, elements, self._pixel_member(pixels, uid)))
+            texts.append(merged(self._shared, elements, self._pixel_members(pixels, syntax, uid)))
         text = b",".join(texts)
         if _MARK_BYTES in text:
             has_bulk_data = True
-            uids = [uid for uid, _, _ in instances]
+            uids = [uid for uid, _, _, _ in instances]
             text = b",".join(map(_addressed, texts, map(self._bulk_uri, uids)))
         return _Part(text, own or _packed(instances), _compressed(text), has_bulk_data)
 
-    def _pixel_member(self, pixels: PixelElement, uid: str) -> list[bytes]:
-        """Return what `pixel_member` does, made once for all instances: their UIDs are all that differs."""
-        around = self._around_uid.get(pixels)
+    def _pixel_members(self, pixels: PixelElement, syntax: str, uid: str) -> list[bytes]:
+        """Return what `pixel_members` does, made once for all instances: their UIDs are all that differs."""
+        around = self._around_uid.get((pixels, syntax))
         if around is None:
-            made = [member.split(_MARK_BYTES) for member in pixel_member(pixels, self._bulk_uri(_MARK))]
-            around = self._around_uid[pixels] = made
+            made = [member.split(_MARK_BYTES) for member in pixel_members(pixels, syntax, self._bulk_uri(_MARK))]
+            around = self._around_uid[pixels, syntax] = made
         return [uid.encode().join(pieces) for pieces in around]
 
     def _read_own(
         self, decode: Callable[[], Mapping[str, bytes]] | None, pixels: Mapping[str, PixelElement]
     ) -> list[_OwnElements]:
         assert decode is not None
-        return [(uid, pixels.get(uid, NO_PIXELS), self._own.own(text)) for uid, text in decode().items()]
+        return [
+            (uid, pixels.get(uid, NO_PIXELS), syntax_to_say_of(text), self._own.own(text))
+            for uid, text in decode().items()
+        ]
 
 
 def _packed(instances: Sequence[_OwnElements]) -> bytes:
     """Return own elements as they are kept: a line for each, and an empty one between instances."""
-    texts = [b"\n".join([orjson.dumps([uid, *pixels]), *elements]) for uid, pixels, elements in instances]
+    texts = [
+        b"\n".join([orjson.dumps([uid, *pixels, syntax]), *elements]) for uid, pixels, syntax, elements in instances
+    ]
     return _compressed(b"\n\n".join(texts))
 
 
@@ -180,16 +187,19 @@ def _unpacked(own: bytes) -> list[_OwnElements]:
     instances = []
     for text in isal_zlib.decompress(own).split(b"\n\n"):
         name, *elements = text.split(b"\n")
-        uid, tag, vr = orjson.loads(name)
-        instances.append((uid, PixelElement(tag, vr), elements))
+        uid, tag, vr, syntax = orjson.loads(name)
+        instances.append((uid, PixelElement(tag, vr), syntax, elements))
     return instances
 
 
-def pixel_member(pixels: PixelElement, bulk_uri: BulkUri) -> list[bytes]:
-    """Return `"tag":{element}` of the pixel data of an instance; nothing for NO_PIXELS."""
+def pixel_members(pixels: PixelElement, syntax: str, bulk_uri: BulkUri) -> list[bytes]:
+    """Return `"tag":{element}` of the pixel data of an instance and of their transfer syntax; nothing for NO_PIXELS."""
     if not pixels.tag:
         return []
-    return [encode_json({pixels.tag: {"vr": pixels.vr, "BulkDataURI": bulk_uri(BulkData(pixels.tag))}})[1:-1]]
+    members: dict[Tag, Any] = {pixels.tag: {"vr": pixels.vr, "BulkDataURI": bulk_uri(BulkData(pixels.tag))}}
+    if syntax:
+        members[AVAILABLE_TRANSFER_SYNTAX_UID] = {"vr": "UI", "Value": [syntax]}
+    return [encode_json({tag: element})[1:-1] for tag, element in members.items()]
 
 
 def _compressed(text: bytes) -> bytes:

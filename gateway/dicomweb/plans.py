@@ -18,9 +18,10 @@ from gateway.dicom.levels import level_of
 from gateway.dicomweb.edited import Edited
 from gateway.dicomweb.own_pixels import OwnPixels, pixels_named
 from gateway.dicomweb.targets import Target
+from gateway.dicomweb.wado_syntax import AVAILABLE_TRANSFER_SYNTAX_UID
 from gateway.errors import ConstraintViolations, InvalidDicomJson, Level, NotFound, Violation
 from gateway.metadata.diff import same_element
-from gateway.metadata.image_set import Delete, ImageSetMetadata, MetadataUpdates, Revert
+from gateway.metadata.image_set import Delete, ImageSetMetadata, InstanceMetadata, MetadataUpdates, Revert
 from gateway.metadata.mapping import UPDATE_SCHEMA_VERSION, LevelPatch, to_dataset, to_updates
 from gateway.metadata.pixel_description import PIXEL_DESCRIPTION_TAGS
 from gateway.store.contents import Member
@@ -83,6 +84,7 @@ async def _edit_of(edited: Edited, member: Member, edits: Sequence[LevelEdit]) -
     stored = await edited.metadata(member, instances)
     for uid in sorted(instances - stored.instances.keys()):
         raise NotFound("instance", uid)
+    edits = [replace(edit, patch=_without_computed(edit.patch, stored.instances.get(edit.instance))) for edit in edits]
     if any(edit.instance and pixels_named(edit.patch) for edit in edits):
         pixels = OwnPixels(edited, member, instances)
         edits = [
@@ -98,6 +100,15 @@ async def _edit_of(edited: Edited, member: Member, edits: Sequence[LevelEdit]) -
     large = len(edits) > EDITS_ON_LOOP
     updates = await asyncio.to_thread(_updates, sent, stored) if large else _updates(sent, stored)
     return ImageSetEdit(member.image_set_id, member.version, updates)
+
+
+def _without_computed(patch: MergePatch, instance: InstanceMetadata | None) -> MergePatch:
+    """Return a patch without what metadata say of an instance that does not say it itself: they may be sent back."""
+    if AVAILABLE_TRANSFER_SYNTAX_UID not in patch or instance is None:
+        return patch
+    if key_of(AVAILABLE_TRANSFER_SYNTAX_UID) in instance["DICOM"]:
+        return patch
+    return {tag: element for tag, element in patch.items() if tag != AVAILABLE_TRANSFER_SYNTAX_UID}
 
 
 def _updates(edits: Sequence[LevelEdit], stored: ImageSetMetadata) -> MetadataUpdates:

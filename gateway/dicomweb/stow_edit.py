@@ -31,6 +31,7 @@ from gateway.dicomweb.problems import problem
 from gateway.dicomweb.responses import warn
 from gateway.dicomweb.store_response import Failed, OtherStudy, Outcome, store_response, uid_of
 from gateway.dicomweb.targets import Target, datastore_of, root_url
+from gateway.dicomweb.wado_syntax import AVAILABLE_TRANSFER_SYNTAX_UID
 from gateway.errors import (
     ConstraintViolations,
     GatewayError,
@@ -56,7 +57,7 @@ COMPUTED = frozenset(
         "00080201",  # TimezoneOffsetFromUTC
         "00081196",  # WarningReason
         "00081190",  # RetrieveURL
-        "00083002",  # AvailableTransferSyntaxUID
+        AVAILABLE_TRANSFER_SYNTAX_UID,
         "00201200",  # NumberOfPatientRelatedStudies
         "00201202",  # NumberOfPatientRelatedSeries
         "00201204",  # NumberOfPatientRelatedInstances

@@ -48,6 +48,7 @@ from gateway.dicomweb.store_response import (
 )
 from gateway.dicomweb.stow_edit import stow_edit
 from gateway.dicomweb.targets import Target, datastore_of, root_url
+from gateway.dicomweb.wado_syntax import AVAILABLE_TRANSFER_SYNTAX_UID
 from gateway.errors import GatewayError, InvalidMultipart, InvalidQuery, InvalidRequest, NotFound, TooLarge
 from gateway.pixels.received import PixelPart, received_pixels
 from gateway.state import State
@@ -256,6 +257,8 @@ def _written(dataset: Dataset, body: _Body, data: dict[str, list[memoryview]]) -
         [only] = data[bulk.uri] if len(data[bulk.uri]) == 1 else [b"".join(data[bulk.uri])]
         return only
 
+    # What metadata say of the pixels where they came from; here they may be had in another.
+    dataset = {tag: element for tag, element in dataset.items() if tag != AVAILABLE_TRANSFER_SYNTAX_UID}
     for tag in sorted(PIXEL_DATA & dataset.keys()):
         value = dataset[tag].binary
         if isinstance(value, BulkData):

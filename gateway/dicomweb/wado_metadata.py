@@ -19,13 +19,14 @@ from gateway.dicom.part10 import NO_PIXELS, PixelElement
 from gateway.dicom.xml_write import to_xml
 from gateway.dicomweb.locate import Located, locate
 from gateway.dicomweb.media_types import INSTANCE_METADATA, METADATA
-from gateway.dicomweb.metadata_json import WRITER, part_texts, pixel_member
+from gateway.dicomweb.metadata_json import WRITER, part_texts, pixel_members
 from gateway.dicomweb.negotiation import DICOM_XML, negotiate
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.qido import SPECIFIC_CHARACTER_SET, bulk_uri_of
 from gateway.dicomweb.responses import Part, begun, multipart_response, not_modified
 from gateway.dicomweb.streamed import Chunk, Streamed
 from gateway.dicomweb.targets import Target, root_url, target_of
+from gateway.dicomweb.wado_syntax import AVAILABLE_TRANSFER_SYNTAX_UID, syntax_to_say
 from gateway.metadata.image_set import ImageSetMetadata
 from gateway.metadata.mapping import to_dataset
 from gateway.state import State
@@ -77,14 +78,18 @@ async def _instance_json(located: Located, root: str) -> bytes:
     instance = metadata.instances[uid]
     target = Target(located.target.study, member.series_instance_uid, uid)
     bulk_uri = bulk_uri_of(root, target, located.version and member.version, located.image_set_id)
-    more = pixel_member(pixels.get(uid, NO_PIXELS), bulk_uri)
+    more = pixel_members(pixels.get(uid, NO_PIXELS), syntax_to_say(instance), bulk_uri)
     if len(encode_json(instance)) > WRITTEN_ON_LOOP:
         return await asyncio.to_thread(WRITER.instance, metadata.head, instance, bulk_uri, more)
     return WRITER.instance(metadata.head, instance, bulk_uri, more)
 
 
 def _xml(metadata: ImageSetMetadata, uid: str, bulk_uri: BulkUri, pixels: PixelElement) -> bytes:
-    more = {pixels.tag: Element(pixels.vr, binary=BulkData(pixels.tag))} if pixels.tag else {}
+    more: Dataset = {}
+    if pixels.tag:
+        more[pixels.tag] = Element(pixels.vr, binary=BulkData(pixels.tag))
+        if syntax := syntax_to_say(metadata.instances[uid]):
+            more[AVAILABLE_TRANSFER_SYNTAX_UID] = Element("UI", (syntax,))
     return to_xml(dataset_of(metadata, uid) | more | {SPECIFIC_CHARACTER_SET: _UTF_8}, bulk_uri)
 
 

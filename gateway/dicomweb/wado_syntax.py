@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import orjson
 from starlette.requests import Request
 
 from gateway.dicom.part10 import EXPLICIT_VR_LITTLE_ENDIAN
 from gateway.dicomweb.negotiation import Choice, Offer
 from gateway.errors import NotAcceptable
+from gateway.metadata.fingerprint import transfer_syntax_in
 from gateway.metadata.image_set import InstanceMetadata
 from gateway.pixels.image_frames import KEPT_AS_THEY_ARE
 from gateway.pixels.instance import MAX_INSTANCE_BYTES
@@ -121,6 +123,23 @@ def syntax_for(named: Sequence[str], instance: InstanceMetadata, makes: Makes = 
     if _can_be_made(EXPLICIT_VR_LITTLE_ENDIAN, instance, makes):
         return EXPLICIT_VR_LITTLE_ENDIAN if transfer_syntax(stored).lossless else stored
     return None if transfer_syntax(stored).decodes else stored
+
+
+# PS3.4 C.6.1.1.5.2: what pixels can be had in without transcoding. Metadata say it of instances that have some: viewers
+# know by it what is a video. No instance should have it itself.
+AVAILABLE_TRANSFER_SYNTAX_UID = "00083002"
+_AVAILABLE = "AvailableTransferSyntaxUID"
+
+
+def syntax_to_say(instance: InstanceMetadata) -> str:
+    """Return the transfer syntax that metadata say of an instance; "" where nothing says, or it says one itself."""
+    return "" if _AVAILABLE in instance["DICOM"] else stored_syntax(instance)
+
+
+def syntax_to_say_of(text: bytes) -> str:
+    """Return the same, given the instance's JSON."""
+    found = transfer_syntax_in(text)
+    return syntax_to_say(orjson.loads(text)) if found is None or _AVAILABLE.encode() in text else found
 
 
 def stored_syntax(instance: InstanceMetadata) -> str:

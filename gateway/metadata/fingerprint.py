@@ -8,6 +8,7 @@ log keeps it, so that nothing has to be decoded to see whether it is the same: t
 from __future__ import annotations
 
 import hashlib
+import re
 
 import orjson
 
@@ -37,6 +38,17 @@ def text_digest(text: bytes) -> bytes:
 def instance_text(sop_instance_uid: str, instance: InstanceMetadata) -> bytes:
     """Return an instance as a member of a JSON object, without its braces: as a part in the log holds it."""
     return orjson.dumps({sop_instance_uid: instance})[1:-1]
+
+
+# In what an instance says itself, and not in an item of a sequence, if no item begins before it.
+_TRANSFER_SYNTAX = re.compile(rb'"TransferSyntaxUID":"([0-9.]+)"')
+_ITEM = b"[{"
+
+
+def transfer_syntax_in(text: bytes) -> str | None:
+    """Return the transfer syntax that an instance's JSON says, without decoding it; None where only that can tell."""
+    match = _TRANSFER_SYNTAX.search(text)
+    return match[1].decode("ascii") if match and text.find(_ITEM, 0, match.start()) < 0 else None
 
 
 def _attributes(level: LevelMetadata) -> list[object]:

@@ -7,11 +7,10 @@ makes it: then the file and the version differ in just what the two heads differ
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.metadata.fingerprint import head_digest, joined_fingerprint
+from gateway.metadata.fingerprint import head_digest, joined_fingerprint, transfer_syntax_in
 from gateway.metadata.image_set import Head
 from gateway.store.contents import InstanceFile, StoredObject
 from gateway.store.drafts import Draft
@@ -20,10 +19,6 @@ from gateway.store.parts import PlacedInstance, unpack_part
 
 # How many older heads are tried. Instances come with few: mostly one, that of the first version.
 OLDER_HEADS = 8
-
-# In what an instance says itself, and not in an item of a sequence, if no item begins before it.
-_TRANSFER_SYNTAX = re.compile(rb'"TransferSyntaxUID":"([0-9.]+)"')
-_ITEM = b"[{"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +74,8 @@ def _digested(placed: PlacedInstance, objects: Mapping[int, StoredObject]) -> Di
 
 
 def _transfer_syntax(placed: PlacedInstance) -> str:
-    match = _TRANSFER_SYNTAX.search(placed.text)
-    if match and placed.text.find(_ITEM, 0, match.start()) < 0:
-        return match[1].decode("ascii")
-    return str(placed.metadata["DICOM"].get("TransferSyntaxUID") or "")
+    found = transfer_syntax_in(placed.text)
+    return str(placed.metadata["DICOM"].get("TransferSyntaxUID") or "") if found is None else found
 
 
 def instance_files(instances: Sequence[Digested], heads: Sequence[Head]) -> list[InstanceFile]:

@@ -16,8 +16,10 @@ from pydicom.pixels import pixel_array
 from pydicom.uid import MPEG4HP41, UID, JPEGBaseline8Bit
 
 from gateway.app import create_app, opened_store
+from gateway.dicom.xml_model import parse_xml
 from gateway.settings import Settings
 from tests.conftest import app_client
+from tests.dicomweb.edits import DICOM_JSON, MERGE_PATCH
 from tests.dicomweb.pixels import stored_sample
 from tests.dicomweb.wire import parts, patched, stored
 from tests.samples import instance, sample
@@ -80,6 +82,59 @@ async def test_metadata_have_pixel_data_where_the_file_has(
         found = {tag: one for tag, one in document.items() if tag.startswith("7FE000")}
         uri = f"http://gateway.test{path}/bulkdata/"
         assert found == ({element[0]: {"vr": element[1], "BulkDataURI": uri + element[0]}} if element else {})
+
+
+@pytest.mark.parametrize(
+    ("name", "syntax"),
+    [
+        ("CT_small.dcm", "1.2.840.10008.1.2.1"),
+        ("MR_small_implicit.dcm", "1.2.840.10008.1.2"),
+        ("MR_small_RLE.dcm", "1.2.840.10008.1.2.5"),
+        ("MR_small_jp2klossless.dcm", "1.2.840.10008.1.2.4.90"),
+        ("test-SR.dcm", None),
+    ],
+)
+async def test_metadata_say_the_transfer_syntax_of_pixels(
+    client: httpx.AsyncClient, name: str, syntax: str | None
+) -> None:
+    """PS3.4 C.6.1.1.5.2, of what has some: group 0002 does not come along, and a viewer knows by it what is a video."""
+    path = await stored_sample(client, name)
+
+    documents = [await metadata_of(client, path.partition(end)[0]) for end in ("/series", "/instances", "/metadata")]
+    xml = (await client.get(f"{path}/metadata", headers={"Accept": "application/dicom+xml"})).content
+
+    element = {"vr": "UI", "Value": [syntax]} if syntax else None
+    assert [document.get("00083002") for document in documents] == [element] * 3
+    assert [list(document) == sorted(document) for document in documents] == [True] * 3
+    [dataset] = [parse_xml(xml)]
+    assert [one.values for tag, one in dataset.items() if tag == "00083002"] == ([(syntax,)] if syntax else [])
+    assert "00083002" not in (await client.get(f"{path}/normalizedmetadata")).json()[0]
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+async def test_the_transfer_syntax_that_metadata_say_is_no_edit(client: httpx.AsyncClient, method: str) -> None:
+    """Sent back as it was retrieved, or changed."""
+    await stored(client, instance(study=STUDY))
+    [level] = (await client.get(f"{AT_INSTANCE}/normalizedmetadata")).json()
+    said = {"00083002": {"vr": "UI", "Value": ["1.2.840.10008.1.2.4.50"]}}
+
+    response = await client.request(method, f"{AT_INSTANCE}/normalizedmetadata", json=level | said, headers=DICOM_JSON)
+
+    assert (response.status_code, response.json()["changed"]) == (200, False), response.text
+
+
+async def test_a_transfer_syntax_that_an_instance_says_itself_can_be_removed(client: httpx.AsyncClient) -> None:
+    """No instance should: what metadata say is then its own, once."""
+    await stored(client, instance(study=STUDY, AvailableTransferSyntaxUID="1.2.3"))
+    before = await metadata_of(client)
+
+    removal = {"00083002": None}
+    url = f"{AT_INSTANCE}/normalizedmetadata?force=true"
+    response = await client.patch(url, json=removal, headers=MERGE_PATCH)
+
+    assert before["00083002"]["Value"] == ["1.2.3"]
+    assert (response.status_code, response.json()["changed"]) == (200, True), response.text
+    assert (await metadata_of(client))["00083002"]["Value"] == ["1.2.840.10008.1.2.1"]
 
 
 FLOATS = [("FloatPixelData", "7FE00008", "OF", "<f4"), ("DoubleFloatPixelData", "7FE00009", "OD", "<f8")]
