@@ -28,10 +28,9 @@ from gateway.dicomweb.negotiation import negotiate
 from gateway.dicomweb.patient_headers import check_patient, patient_wanted
 from gateway.dicomweb.plans import LevelEdit, Plan
 from gateway.dicomweb.problems import endpoint
-from gateway.dicomweb.qido import bulk_uri_of
 from gateway.dicomweb.responses import JSON_OFFERS, dicom_json, not_modified
 from gateway.dicomweb.stow_edit import stow_edit
-from gateway.dicomweb.targets import Target, datastore_of, requested_version, root_url, target_of
+from gateway.dicomweb.targets import Target, bulk_uri_of, datastore_of, requested_version, root_url, target_of
 from gateway.errors import InvalidQuery
 from gateway.metadata.mapping import to_dataset
 from gateway.state import State

@@ -9,10 +9,11 @@ from itertools import pairwise
 
 from starlette.requests import Request
 
+from gateway.dicom.json_model import BulkUri
 from gateway.dicom.part10 import PixelElement
 from gateway.dicomweb.preconditions import image_set_etag, study_etag
 from gateway.dicomweb.responses import Validators
-from gateway.dicomweb.targets import Target, datastore_of, requested_version, single, target_of
+from gateway.dicomweb.targets import Target, bulk_uri_of, datastore_of, requested_version, single, target_of
 from gateway.errors import Gone, NotFound
 from gateway.metadata.image_set import ImageSetMetadata
 from gateway.state import State
@@ -55,6 +56,11 @@ class Located:
         files = await self.store.files(self.datastore_id, member.image_set_id, member.version, self._wanted)
         await self.check(member, files.instances)
         return files
+
+    def bulk_uri(self, root: str, member: Member, uid: str) -> BulkUri:
+        """Return what makes the address of a bulk value of an instance in an image set, in the version located."""
+        target = Target(self.target.study, member.series_instance_uid, uid)
+        return bulk_uri_of(root, target, self.version and member.version, self.image_set_id)
 
     @property
     def _wanted(self) -> set[str] | None:

@@ -23,8 +23,6 @@ from gateway.dicom.dataset import BulkData, Tag
 from gateway.dicom.json_model import BulkUri, encode_json
 from gateway.dicom.part10 import NO_PIXELS, PixelElement
 from gateway.dicomweb.locate import Located
-from gateway.dicomweb.qido import bulk_uri_of
-from gateway.dicomweb.targets import Target
 from gateway.dicomweb.wado_syntax import AVAILABLE_TRANSFER_SYNTAX_UID, syntax_to_say_of
 from gateway.metadata.dicom_json import DicomJsonWriter, merged
 from gateway.metadata.fingerprint import head_digest
@@ -92,11 +90,10 @@ class _Writing:
     def __init__(self, located: Located, member: Member, root: str, parts: VersionParts, fragments: Fragments) -> None:
         self._located = located
         self._around_uid: dict[tuple[PixelElement, str], list[list[bytes]]] = {}
+        self._member = member
         self._image_set_id = member.image_set_id
         self._fragments = fragments
-        self._series = Target(located.target.study, member.series_instance_uid)
         self._root = root
-        self._version = located.version and member.version
         self._digest = head_digest(parts.head)
         self._shared = WRITER.shared(parts.head, _marked)
         self._own = SeriesWriter(WRITER, _marked)
@@ -134,8 +131,7 @@ class _Writing:
         return await asyncio.gather(store.parts(*at, numbers), store.part_pixel_elements(*at, numbers))
 
     def _bulk_uri(self, uid: str) -> BulkUri:
-        target = Target(self._series.study, self._series.series, uid)
-        return bulk_uri_of(self._root, target, self._version, self._located.image_set_id)
+        return self._located.bulk_uri(self._root, self._member, uid)
 
     def _write(
         self,

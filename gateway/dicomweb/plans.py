@@ -84,7 +84,7 @@ async def _edit_of(edited: Edited, member: Member, edits: Sequence[LevelEdit]) -
     stored = await edited.metadata(member, instances)
     for uid in sorted(instances - stored.instances.keys()):
         raise NotFound("instance", uid)
-    edits = [replace(edit, patch=_without_computed(edit.patch, stored.instances.get(edit.instance))) for edit in edits]
+    edits = [_without_computed(edit, stored.instances.get(edit.instance)) for edit in edits]
     if any(edit.instance and pixels_named(edit.patch) for edit in edits):
         pixels = OwnPixels(edited, member, instances)
         edits = [
@@ -102,13 +102,12 @@ async def _edit_of(edited: Edited, member: Member, edits: Sequence[LevelEdit]) -
     return ImageSetEdit(member.image_set_id, member.version, updates)
 
 
-def _without_computed(patch: MergePatch, instance: InstanceMetadata | None) -> MergePatch:
-    """Return a patch without what metadata say of an instance that does not say it itself: they may be sent back."""
-    if AVAILABLE_TRANSFER_SYNTAX_UID not in patch or instance is None:
-        return patch
-    if key_of(AVAILABLE_TRANSFER_SYNTAX_UID) in instance["DICOM"]:
-        return patch
-    return {tag: element for tag, element in patch.items() if tag != AVAILABLE_TRANSFER_SYNTAX_UID}
+def _without_computed(edit: LevelEdit, instance: InstanceMetadata | None) -> LevelEdit:
+    """Return an edit without what metadata say of an instance that does not say it itself: they may be sent back."""
+    computed = AVAILABLE_TRANSFER_SYNTAX_UID
+    if computed not in edit.patch or instance is None or key_of(computed) in instance["DICOM"]:
+        return edit
+    return replace(edit, patch={tag: element for tag, element in edit.patch.items() if tag != computed})
 
 
 def _updates(edits: Sequence[LevelEdit], stored: ImageSetMetadata) -> MetadataUpdates:

@@ -22,7 +22,7 @@ from gateway.dicomweb.negotiation import DICOM_XML, Offer, negotiate
 from gateway.dicomweb.problems import Handler, endpoint
 from gateway.dicomweb.responses import Part, multipart_response, warn
 from gateway.dicomweb.search_rules import with_its_fields, within_its_limits
-from gateway.dicomweb.targets import Target, datastore_of, root_url, target_of
+from gateway.dicomweb.targets import Target, bulk_uri_of, datastore_of, root_url, target_of
 from gateway.metadata.study_summary import StudySummary, summary_json
 from gateway.state import State
 from gateway.store.searches import Match
@@ -219,14 +219,6 @@ def _vr(tag: Tag) -> str:
     entry = entry_of(tag)
     assert entry is not None  # the tables name standard attributes only
     return entry.vr
-
-
-def bulk_uri_of(root: str, target: Target, version: int | None = None, image_set_id: str = "") -> BulkUri:
-    """Return what makes the absolute address of a bulk value of an instance, in an image set if one is named."""
-    asked = [f"version={version}"] if version is not None else []
-    asked += [f"imageSetId={image_set_id}"] if image_set_id else []
-    query = f"?{'&'.join(asked)}" if asked else ""
-    return lambda bulk: f"{root}{target.path}/bulkdata/{bulk.uri}{query}"
 
 
 # PS3.18 Table 10.6.1-1.

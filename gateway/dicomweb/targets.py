@@ -10,6 +10,7 @@ from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.types import Scope
 
+from gateway.dicom.json_model import BulkUri
 from gateway.errors import InvalidQuery, InvalidUid, Level
 from gateway.state import State
 
@@ -97,6 +98,14 @@ def _address(scheme: str, server: tuple[str, int] | None, host: bytes | None, pa
     """Return the address of the application as Starlette makes it out: nearly all requests come to the same."""
     headers = [] if host is None else [(b"host", host)]
     return str(URL(scope={"scheme": scheme, "server": server, "headers": headers, "path": path}))
+
+
+def bulk_uri_of(root: str, target: Target, version: int | None = None, image_set_id: str = "") -> BulkUri:
+    """Return what makes the absolute address of a bulk value of an instance, in an image set if one is named."""
+    asked = [f"version={version}"] if version is not None else []
+    asked += [f"imageSetId={image_set_id}"] if image_set_id else []
+    query = f"?{'&'.join(asked)}" if asked else ""
+    return lambda bulk: f"{root}{target.path}/bulkdata/{bulk.uri}{query}"
 
 
 def requested_version(request: Request[State], name: str = "version") -> int | None:

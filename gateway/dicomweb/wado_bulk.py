@@ -14,11 +14,10 @@ from gateway.dicomweb.media_types import ALL_BULK_DATA, BULK_DATA
 from gateway.dicomweb.negotiation import OCTETS, negotiate
 from gateway.dicomweb.pixel_values import retrieve_pixel_value
 from gateway.dicomweb.problems import endpoint
-from gateway.dicomweb.qido import bulk_uri_of
 from gateway.dicomweb.ranges import ranged
 from gateway.dicomweb.responses import Part, Validators, begun, multipart_response, not_modified, one_part
 from gateway.dicomweb.shown_as_is import document_offers
-from gateway.dicomweb.targets import Target, root_url
+from gateway.dicomweb.targets import root_url
 from gateway.dicomweb.wado_metadata import dataset_of
 from gateway.errors import NotFound
 from gateway.state import State
@@ -64,8 +63,7 @@ async def _all_parts(located: Located, root: str) -> AsyncIterator[Part]:
     for member in located.members:
         metadata = await located.metadata(member)
         for uid in metadata.instances:
-            target = Target(located.target.study, member.series_instance_uid, uid)
-            address_of = bulk_uri_of(root, target, located.version and member.version, located.image_set_id)
+            address_of = located.bulk_uri(root, member, uid)
             for uri in dict.fromkeys(bulk_uris(dataset_of(metadata, uid))):
                 address = await located.store.bulk_data(located.datastore_id, member.image_set_id, uri)
                 headers = {"Content-Type": OCTETS, "Content-Location": address_of(BulkData(uri))}

@@ -22,10 +22,10 @@ from gateway.dicomweb.media_types import INSTANCE_METADATA, METADATA
 from gateway.dicomweb.metadata_json import WRITER, part_texts, pixel_members
 from gateway.dicomweb.negotiation import DICOM_XML, negotiate
 from gateway.dicomweb.problems import endpoint
-from gateway.dicomweb.qido import SPECIFIC_CHARACTER_SET, bulk_uri_of
+from gateway.dicomweb.qido import SPECIFIC_CHARACTER_SET
 from gateway.dicomweb.responses import Part, begun, multipart_response, not_modified
 from gateway.dicomweb.streamed import Chunk, Streamed
-from gateway.dicomweb.targets import Target, root_url, target_of
+from gateway.dicomweb.targets import root_url, target_of
 from gateway.dicomweb.wado_syntax import AVAILABLE_TRANSFER_SYNTAX_UID, syntax_to_say
 from gateway.metadata.image_set import ImageSetMetadata
 from gateway.metadata.mapping import to_dataset
@@ -76,8 +76,7 @@ async def _instance_json(located: Located, root: str) -> bytes:
     uid = located.target.instance
     metadata, pixels = await asyncio.gather(located.metadata(member), located.pixel_elements(member))
     instance = metadata.instances[uid]
-    target = Target(located.target.study, member.series_instance_uid, uid)
-    bulk_uri = bulk_uri_of(root, target, located.version and member.version, located.image_set_id)
+    bulk_uri = located.bulk_uri(root, member, uid)
     more = pixel_members(pixels.get(uid, NO_PIXELS), syntax_to_say(instance), bulk_uri)
     if len(encode_json(instance)) > WRITTEN_ON_LOOP:
         return await asyncio.to_thread(WRITER.instance, metadata.head, instance, bulk_uri, more)
@@ -108,26 +107,20 @@ async def _encoded(located: Located, root: str, encode: Encode) -> AsyncIterator
     """Yield each instance's dataset, encoded, a batch at a time. The text is UTF-8, and says so."""
     for member in located.members:
         metadata, pixels = await asyncio.gather(located.metadata(member), located.pixel_elements(member))
-        series = Target(located.target.study, member.series_instance_uid)
-        version = located.version and member.version
-        encode_one = partial(_encoded_one, encode, metadata, pixels, root, series, version, located.image_set_id)
+        of = partial(_encoded_one, encode, metadata, pixels, partial(located.bulk_uri, root, member))
         uids = list(metadata.instances)
         for at in range(0, len(uids), _BATCH):
-            yield await asyncio.to_thread(list, map(encode_one, uids[at : at + _BATCH]))
+            yield await asyncio.to_thread(list, map(of, uids[at : at + _BATCH]))
 
 
 def _encoded_one(
     encode: Encode,
     metadata: ImageSetMetadata,
     pixels: Mapping[str, PixelElement],
-    root: str,
-    series: Target,
-    version: int | None,
-    image_set_id: str,
+    bulk_uri: Callable[[str], BulkUri],
     uid: str,
 ) -> bytes:
-    bulk_uri = bulk_uri_of(root, Target(series.study, series.series, uid), version, image_set_id)
-    return encode(metadata, uid, bulk_uri, pixels.get(uid, NO_PIXELS))
+    return encode(metadata, uid, bulk_uri(uid), pixels.get(uid, NO_PIXELS))
 
 
 def dataset_of(metadata: ImageSetMetadata, uid: str) -> Dataset:

@@ -13,7 +13,7 @@ from gateway.errors import Gone, NotFound, VersionConflict, Violation
 from gateway.metadata.constraints import violations_and_left
 from gateway.metadata.image_set import Change, Head, ImageSetMetadata, InstanceMetadata, MetadataUpdates, Profile
 from gateway.metadata.mapping import UPDATE_SCHEMA_VERSION, to_dataset
-from gateway.metadata.original_attributes import add_original_attributes, original_attributes_item, prior_values
+from gateway.metadata.original_attributes import SYSTEM, add_original_attributes, original_attributes_item, prior_values
 from gateway.metadata.targets import targets_of
 from gateway.store.blobs import Address
 from gateway.store.contents import ChangeSummary, StoredObject
@@ -21,7 +21,6 @@ from gateway.store.drafts import Draft
 from gateway.store.edits import Move
 from gateway.store.image_set_edits import Step
 from gateway.store.log import CurrentImageSet, CurrentStudy
-from gateway.store.originals import SYSTEM
 from gateway.store.study_rows import Occasion
 
 

@@ -10,8 +10,12 @@ from gateway.dicom.dataset import Dataset
 from gateway.metadata.apply import Applied
 from gateway.metadata.image_set import Head, ImageSetMetadata, InstanceMetadata
 from gateway.metadata.mapping import to_dataset
-from gateway.metadata.original_attributes import SYSTEM as SYSTEM
-from gateway.metadata.original_attributes import add_original_attributes, original_attributes_item, prior_values
+from gateway.metadata.original_attributes import (
+    SYSTEM,
+    add_original_attributes,
+    original_attributes_item,
+    prior_values,
+)
 from gateway.store.study_rows import Occasion
 
 
