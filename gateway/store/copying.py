@@ -21,12 +21,14 @@ from gateway.metadata.image_set import Head, InstanceMetadata
 from gateway.metadata.mapping import to_dataset
 from gateway.metadata.organise import GroupingKeys, grouping_keys, place
 from gateway.metadata.original_attributes import SYSTEM, add_original_attributes, original_attributes_item, prior_values
+from gateway.store.appends import Append, NewVersion
 from gateway.store.blobs import Address
 from gateway.store.contents import ChangeSummary, ImageSetVersion, StoredObject, WorkflowStatus
 from gateway.store.drafts import Draft
 from gateway.store.edits import MAX_COPIED_FRAMES, Copy, CopyResult, Destination
 from gateway.store.heads import unpack_head
-from gateway.store.log import Append, CurrentImageSet, CurrentStudy, NewVersion, StoredVersion, VersionLog
+from gateway.store.log import VersionLog
+from gateway.store.log_contents import CurrentImageSet, CurrentStudy, StoredVersion
 from gateway.store.parts import instances_by_uid, unpack_index
 from gateway.store.study_rows import Occasion, member_of, new_study_version
 

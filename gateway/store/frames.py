@@ -22,7 +22,8 @@ from gateway.store.blobs import Address, Blobs
 from gateway.store.contents import ImageFrame, StoredObject
 from gateway.store.frame_log import Generated, KeptFrame, NewFrames
 from gateway.store.kept import Kept
-from gateway.store.log import StoredVersion, VersionLog
+from gateway.store.log import VersionLog
+from gateway.store.log_contents import StoredVersion
 from gateway.store.parts import Part, PlacedInstance, pack_part, unpack_index, unpack_part
 
 logger = logging.getLogger("gateway.store")

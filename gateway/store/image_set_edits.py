@@ -24,10 +24,7 @@ from gateway.store.contents import ChangeSummary
 from gateway.store.drafts import Draft
 from gateway.store.edits import ImageSetResult
 from gateway.store.heads import unpack_head
-from gateway.store.log import (
-    CurrentImageSet,
-    StoredVersion,
-)
+from gateway.store.log_contents import CurrentImageSet, StoredVersion
 from gateway.store.originals import record_originals
 from gateway.store.parts import Part, PlacedInstance, unpack_index, unpack_part
 from gateway.store.study_rows import Occasion

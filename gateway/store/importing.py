@@ -24,7 +24,7 @@ from gateway.store.blobs import Address
 from gateway.store.contents import ChangeSummary, ReceivedInstance, StoredInstance, StoredObject
 from gateway.store.drafts import Draft
 from gateway.store.heads import unpack_head
-from gateway.store.log import CurrentImageSet, CurrentStudy
+from gateway.store.log_contents import CurrentImageSet, CurrentStudy
 from gateway.store.study_rows import Occasion
 
 # Warning Reasons (0008,1196). PS3.18 Table I.2-2: coercion of data elements. HealthImaging's own for a UID that breaks

@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from gateway.dicom.part10 import PixelElement
 from gateway.errors import VersionConflict
 from gateway.metadata.study_summary import StudySummary
-from gateway.store.appends import Append, ImageSetColumns, NewStudyVersion, NewVersion, RememberedAnswer, StudyColumns
+from gateway.store.appends import Append
 from gateway.store.blobs import Address
 from gateway.store.contents import Datastore, Happening, ImageSetVersion, StoredObject, StudyVersion
 from gateway.store.edits import Answer, Job
@@ -25,7 +25,6 @@ from gateway.store.frame_log import FrameLog
 from gateway.store.import_log import ImportLog
 from gateway.store.log_contents import (
     Candidate,
-    CurrentImageSet,
     CurrentStudy,
     Filter,
     FoundImageSet,
@@ -37,30 +36,6 @@ from gateway.store.log_contents import (
 )
 from gateway.store.parts import Part
 from gateway.store.searches import ImageSetSearch
-
-# The seam as a whole: the protocol, and the values it speaks of.
-__all__ = [
-    "Append",
-    "Candidate",
-    "Choice",
-    "CurrentImageSet",
-    "CurrentStudy",
-    "Filter",
-    "FoundImageSet",
-    "ImageSetColumns",
-    "NewStudyVersion",
-    "NewVersion",
-    "RememberedAnswer",
-    "SearchLevel",
-    "SearchOrder",
-    "Stored",
-    "StoredFiles",
-    "StoredVersion",
-    "StudyChanged",
-    "StudyColumns",
-    "VersionLog",
-    "no_instances",
-]
 
 Result = TypeVar("Result")
 

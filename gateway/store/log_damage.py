@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from gateway.store.appends import StudyColumns
 from gateway.store.heads import unpack_head
 from gateway.store.instance_key import instance_key
-from gateway.store.log import StudyColumns
 from gateway.store.manifest import Manifest, unpack_manifest
 from gateway.store.parts import Part, PlacedInstance, unpack_part
 from gateway.store.row_checksums import checked_tables, wrong_rows

@@ -28,6 +28,7 @@ from gateway.store import (
     sqlite_tags,
     sqlite_versions,
 )
+from gateway.store.appends import Append
 from gateway.store.blobs import Address
 from gateway.store.contents import Datastore, Happening, ImageSetVersion, StoredObject, StudyVersion
 from gateway.store.edits import Answer, Job
@@ -35,10 +36,9 @@ from gateway.store.frame_log import FrameLog
 from gateway.store.import_log import ImportLog
 from gateway.store.kept import Kept
 from gateway.store.kept_studies import KeptStudies
-from gateway.store.log import (
-    Append,
+from gateway.store.log import Choice, no_instances
+from gateway.store.log_contents import (
     Candidate,
-    Choice,
     CurrentStudy,
     Filter,
     FoundImageSet,
@@ -47,7 +47,6 @@ from gateway.store.log import (
     Stored,
     StoredFiles,
     StoredVersion,
-    no_instances,
 )
 from gateway.store.parts import Part
 from gateway.store.searches import ImageSetSearch

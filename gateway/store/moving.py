@@ -20,7 +20,7 @@ from gateway.store.contents import ChangeSummary, StoredObject
 from gateway.store.drafts import Draft
 from gateway.store.edits import Move
 from gateway.store.image_set_edits import Step
-from gateway.store.log import CurrentImageSet, CurrentStudy
+from gateway.store.log_contents import CurrentImageSet, CurrentStudy
 from gateway.store.study_rows import Occasion
 
 

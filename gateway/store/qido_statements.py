@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.store.instance_key import instance_key
-from gateway.store.log import Filter, SearchLevel
+from gateway.store.log_contents import Filter, SearchLevel
 
 # The greatest character: what begins with a prefix sorts before the prefix followed by it.
 _LAST = "\U0010ffff"

@@ -15,7 +15,8 @@ from gateway.store.editing import INSTANCES_ON_LOOP
 from gateway.store.heads import unpack_head
 from gateway.store.instance_files import OLDER_HEADS, Digested, digested, instance_files
 from gateway.store.kept import Kept
-from gateway.store.log import StoredVersion, VersionLog
+from gateway.store.log import VersionLog
+from gateway.store.log_contents import StoredVersion
 
 
 @dataclass(frozen=True, slots=True)

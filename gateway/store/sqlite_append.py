@@ -6,17 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.errors import TooLarge, VersionConflict
+from gateway.store.appends import Append, NewStudyVersion, NewVersion, StudyColumns
 from gateway.store.blobs import Address
 from gateway.store.contents import ChangeSummary, Provenance
 from gateway.store.heads import length_of_head
 from gateway.store.instance_key import instance_key
-from gateway.store.log import (
-    Append,
-    NewStudyVersion,
-    NewVersion,
-    StudyChanged,
-    StudyColumns,
-)
+from gateway.store.log import StudyChanged
 from gateway.store.sqlite_connection import Connection
 from gateway.store.sqlite_tables import datastore_key, remember, to_json, to_text
 

@@ -11,9 +11,7 @@ from gateway.dicom.part10 import PixelElement
 from gateway.errors import Gone, NotFound, StorageFailed
 from gateway.store.blobs import Address
 from gateway.store.contents import StoredObject
-from gateway.store.log import (
-    StoredFiles,
-)
+from gateway.store.log_contents import StoredFiles
 from gateway.store.manifest import unpack_manifest
 from gateway.store.parts import unpack_index
 from gateway.store.sqlite_connection import Connection

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.metadata.study_summary import StudySummary
-from gateway.store.log import Candidate, Filter, SearchLevel, SearchOrder
+from gateway.store.log_contents import Candidate, Filter, SearchLevel, SearchOrder
 from gateway.store.manifest import unpack_manifest
 from gateway.store.parts import Part
 from gateway.store.qido_statements import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from gateway.store.log import FoundImageSet
+from gateway.store.log_contents import FoundImageSet
 from gateway.store.searches import ImageSetSearch
 from gateway.store.sqlite_connection import Connection
 from gateway.store.sqlite_tables import datastore_key, to_text

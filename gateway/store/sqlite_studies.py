@@ -11,12 +11,8 @@ from typing import Any
 from gateway.errors import NotFound
 from gateway.metadata.study_summary import StudySummary
 from gateway.store.contents import ImageSetVersion, Member, Provenance, StoredObject, StudyVersion
-from gateway.store.log import (
-    Choice,
-    CurrentImageSet,
-    CurrentStudy,
-    no_instances,
-)
+from gateway.store.log import Choice, no_instances
+from gateway.store.log_contents import CurrentImageSet, CurrentStudy
 from gateway.store.manifest import unpack_manifest
 from gateway.store.parts import unpack_index
 from gateway.store.sqlite_connection import Connection

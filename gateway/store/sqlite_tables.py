@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 
 from gateway.errors import IdempotencyConflict, NotEmpty, NotFound, TooLarge
+from gateway.store.appends import RememberedAnswer
 from gateway.store.contents import Datastore
 from gateway.store.edits import Answer, Job
-from gateway.store.log import RememberedAnswer
 from gateway.store.sqlite_connection import Connection
 
 

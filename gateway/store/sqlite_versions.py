@@ -9,9 +9,7 @@ from typing import Any
 
 from gateway.errors import NotFound, StorageFailed
 from gateway.store.contents import ChangeSummary, ImageSetVersion, Provenance
-from gateway.store.log import (
-    StoredVersion,
-)
+from gateway.store.log_contents import StoredVersion
 from gateway.store.manifest import Manifest, unpack_manifest
 from gateway.store.parts import Part
 from gateway.store.sqlite_connection import Connection

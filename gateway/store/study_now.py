@@ -12,8 +12,9 @@ from typing import NamedTuple
 import orjson
 
 from gateway.metadata.study_summary import StudySummary
+from gateway.store.appends import Append, NewStudyVersion, NewVersion
 from gateway.store.contents import ImageSetVersion, StudyVersion
-from gateway.store.log import Append, CurrentImageSet, CurrentStudy, NewStudyVersion, NewVersion
+from gateway.store.log_contents import CurrentImageSet, CurrentStudy
 
 
 class StudyNow(NamedTuple):

@@ -17,9 +17,10 @@ from gateway.dicom.matching import plain
 from gateway.errors import Level
 from gateway.metadata.image_set import AttributeValue, Head, LevelMetadata
 from gateway.metadata.study_summary import packed_values
+from gateway.store.appends import ImageSetColumns, NewStudyVersion, NewVersion, StudyColumns
 from gateway.store.contents import Action, ChangeSummary, Provenance
 from gateway.store.heads import unpack_head
-from gateway.store.log import CurrentImageSet, ImageSetColumns, NewStudyVersion, NewVersion, StudyColumns
+from gateway.store.log_contents import CurrentImageSet
 from gateway.store.manifest import Manifest
 
 

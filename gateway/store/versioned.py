@@ -45,7 +45,8 @@ from gateway.store.import_log import ImportLog
 from gateway.store.importing import SharedLately
 from gateway.store.instance_files import Digested
 from gateway.store.kept import Kept
-from gateway.store.log import Candidate, SearchLevel, SearchOrder, StoredVersion, StudyChanged, VersionLog
+from gateway.store.log import StudyChanged, VersionLog
+from gateway.store.log_contents import Candidate, SearchLevel, SearchOrder, StoredVersion
 from gateway.store.log_sqlite import open_log
 from gateway.store.parts import instances_by_uid, texts_of
 from gateway.store.retrieving import Retriever

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from gateway.metadata.image_set import Head, LevelMetadata
 from gateway.metadata.organise import identify
+from gateway.store.appends import Append, NewVersion
 from gateway.store.contents import Provenance, ReceivedInstance
 from gateway.store.heads import pack_head, unpack_head
 from gateway.store.importing import Arrival, Placing, SharedLately
-from gateway.store.log import Append, CurrentStudy, NewVersion
+from gateway.store.log_contents import CurrentStudy
 from gateway.store.log_sqlite import open_log
 from gateway.store.receiving import receive_part10, received_instance
 from gateway.store.sqlite_append import append

@@ -9,7 +9,7 @@ import pytest
 from gateway.metadata.image_set import Head
 from gateway.store.contents import StoredObject
 from gateway.store.instance_files import Digested, digested, instance_files
-from gateway.store.log import StoredFiles, StoredVersion
+from gateway.store.log_contents import StoredFiles, StoredVersion
 from gateway.store.manifest import Manifest, PartReference
 from gateway.store.parts import PlacedInstance, pack_part
 

@@ -16,20 +16,10 @@ import pytest
 from gateway.dicom.matching import name_words, plain
 from gateway.errors import StorageFull, VersionConflict
 from gateway.store import sqlite_database, sqlite_qido, sqlite_studies, sqlite_versions
+from gateway.store.appends import Append, ImageSetColumns, NewVersion, StudyColumns
 from gateway.store.contents import Datastore
 from gateway.store.kept_parts import KeptParts
-from gateway.store.log import (
-    Append,
-    Candidate,
-    CurrentStudy,
-    Filter,
-    ImageSetColumns,
-    NewVersion,
-    SearchLevel,
-    SearchOrder,
-    Stored,
-    StudyColumns,
-)
+from gateway.store.log_contents import Candidate, CurrentStudy, Filter, SearchLevel, SearchOrder, Stored
 from gateway.store.log_sqlite import SqliteLog, open_log
 from gateway.store.sqlite_connection import Connection
 from tests.store.appended import DATASTORE, START, STUDY, A, B, append_of, new_study, new_version
