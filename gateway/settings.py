@@ -71,6 +71,10 @@ class Settings:
     inline_binary_limit: int = 4096
     """Binary values of received instances above this many bytes become bulk data: metadata stays small."""
 
+    frames_max_age: int = 300
+    """For how many seconds a client may show the pixels of the latest version without asking whether the same SOP
+    instance was stored once more with others: max-age of frames, which are immutable. 0: it asks each time."""
+
     region: str = "us-east-1"
     """The region in the ARNs of the HealthImaging API."""
 
@@ -124,6 +128,7 @@ class Settings:
 _RANGES = {
     "port": (0, 65535),
     "inline_binary_limit": (0, 2**31),
+    "frames_max_age": (0, 31_536_000),
     "shutdown_grace": (0, 3600),
     "head_timeout": (1, 86_400),
     "stall_timeout": (1, 86_400),

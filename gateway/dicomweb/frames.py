@@ -34,10 +34,8 @@ from gateway.pixels.transcode import TranscodedFrame, transcode_frame
 from gateway.pixels.transfer_syntaxes import TRANSFER_SYNTAXES, TransferSyntax, syntaxes_of
 from gateway.state import State
 
-# A version never changes, so whoever names one need not ask again. The latest one can: an edit leaves its pixels alone,
-# but the same SOP instance can be stored once more with others, and a picture of last year's must not be shown then.
-IMMUTABLE = "private, max-age=31536000, immutable"
-REVALIDATED = "private, no-cache"
+# A version never changes, so whoever names one need not ask again for a year.
+_YEAR = 365 * 24 * 60 * 60
 
 
 @endpoint
@@ -68,7 +66,7 @@ async def answer_frames(
     """
     frames = pixels.frames
     validators = _validators(request, pixels, numbers)
-    caching = cache_control(pixels.located)
+    caching = cache_control(request, pixels.located)
     if unchanged := not_modified(request, validators):
         unchanged.headers.update(caching)
         return unchanged
@@ -90,9 +88,14 @@ def _validators(request: Request[State], pixels: StoredPixels, numbers: Sequence
     return Validators(f'"{hashlib.sha256(asked.encode()).hexdigest()[:32]}"', pixels.located.updated_at)
 
 
-def cache_control(located: Located) -> dict[str, str]:
-    """Return whether what is sent of pixels may be kept without asking."""
-    return {"Cache-Control": REVALIDATED if located.version is None else IMMUTABLE}
+def cache_control(request: Request[State], located: Located) -> dict[str, str]:
+    """Return for how many seconds what is sent of pixels may be kept without asking; nothing where each time.
+
+    No edit changes pixels, so they are immutable (RFC 8246). Without a version it is for a short while only: the same
+    SOP instance can be stored once more with others, and a picture of last year's must not be shown then.
+    """
+    seconds = request.state["settings"].frames_max_age if located.version is None else _YEAR
+    return {"Cache-Control": f"private, max-age={seconds}, immutable"} if seconds else {}
 
 
 def frame_offers(stored: TransferSyntax, single: bool) -> list[Offer]:

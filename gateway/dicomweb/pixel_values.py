@@ -76,7 +76,7 @@ async def _value(
 ) -> Response:
     """Return native pixel data, whole or a range of the bytes."""
     validators = _validators(located, stored, "value")
-    headers = validators.headers | cache_control(located)
+    headers = validators.headers | cache_control(request, located)
     if unchanged := not_modified(request, validators):
         unchanged.headers.update(headers)
         return unchanged
@@ -88,7 +88,7 @@ async def _value(
 async def _decoded(request: Request[State], pixels: StoredPixels) -> Response:
     """Return encapsulated frames decoded, one after the other as native ones lie."""
     validators = _validators(pixels.located, pixels.stored, "decoded")
-    headers = validators.headers | cache_control(pixels.located)
+    headers = validators.headers | cache_control(request, pixels.located)
     if unchanged := not_modified(request, validators):
         unchanged.headers.update(headers)
         return unchanged

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import httpx
 import numpy as np
 import pydicom
@@ -10,7 +12,10 @@ from dicomweb_client import DICOMwebClient
 from pydicom.encaps import get_frame
 from pydicom.pixels import pixel_array
 
-from tests.conftest import Server
+from gateway.app import create_app
+from gateway.settings import Settings
+from gateway.store.protocol import Store
+from tests.conftest import Server, app_client
 from tests.dicomweb.pixels import stored_sample
 from tests.dicomweb.wire import parts, patched, stored
 from tests.samples import instance, sample
@@ -139,11 +144,26 @@ async def test_frames_are_kept_by_caches_across_edits(client: httpx.AsyncClient)
 
     again = await client.get(f"{path}/frames/1", headers={"If-None-Match": before.headers["etag"]})
 
-    assert before.headers["cache-control"] == "private, no-cache"
+    assert before.headers["cache-control"] == "private, max-age=300, immutable"
     assert again.status_code == 304 and again.headers["cache-control"] == before.headers["cache-control"]
 
 
-async def test_frames_of_a_version_are_immutable(client: httpx.AsyncClient) -> None:
+async def test_frames_may_be_shown_as_long_as_the_setting_says(settings: Settings, store: Store) -> None:
+    """No edit changes pixels, so a viewer need not ask; with 0 it asks each time, and is told 304."""
+    path = "/dicomweb/studies/1.2.3.1/series/1.2.3.1.1/instances/1.2.3.1.1.1/frames/1"
+    said = []
+    for seconds in (60, 0):
+        async with app_client(create_app(replace(settings, frames_max_age=seconds), store)) as client:
+            await stored(client, instance(study="1.2.3.1"))
+            answer = await client.get(path)
+            again = await client.get(path, headers={"If-None-Match": answer.headers["etag"]})
+            assert again.status_code == 304 and again.headers["cache-control"] == answer.headers["cache-control"]
+            said.append(answer.headers["cache-control"])
+
+    assert said == ["private, max-age=60, immutable", "private, no-cache"]
+
+
+async def test_frames_of_a_version_are_immutable_for_a_year(client: httpx.AsyncClient) -> None:
     """A version never changes; the latest does when the instance is stored once more with other pixels."""
     first, second = (instance(PixelData=bytes([grey]) * 32768) for grey in (1, 2))
     await stored(client, first)

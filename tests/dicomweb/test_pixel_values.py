@@ -380,7 +380,7 @@ async def test_the_address_leads_to_the_pixels_of_its_version(filled: httpx.Asyn
     assert uris == [AT_PIXELS, f"{AT_PIXELS}?version=1", f"{AT_PIXELS}?version=2"] * 3
     assert [one.content for one in found] == [other, PIXELS, other] * 3
     assert [one.headers["cache-control"] for one in found[:2]] == [
-        "private, no-cache",
+        "private, max-age=300, immutable",
         "private, max-age=31536000, immutable",
     ]
 
