@@ -13,7 +13,7 @@
         InvalidUid                ... a unique identifier
       ConstraintViolations      the constraints forbid the edit; all of them at once
       NotFound                  no such data store, study, image set, instance, version, job
-        Gone                      it was there, and a later version deleted it
+        Gone                      it was there, and a later version has it no more
       VersionConflict           the version named is not the current one
         PreconditionFailed        ... and it was named by If-Match
       PreconditionRequired      the edit names no version, and the settings ask for one
@@ -169,11 +169,12 @@ class NotFound(GatewayError):
 
 
 class Gone(NotFound):
-    """It was there; its latest version says deleted, and older versions can still be read and reverted to."""
+    """It was there; it was deleted since, moved or given another UID. Older versions can still be read."""
 
     def __init__(self, kind: str, name: str) -> None:
         super().__init__(kind, name)
-        self.args = (f"{kind} {name} was deleted; its older versions can be read, and reverted to",)
+        since = "was deleted, moved or given another UID"
+        self.args = (f"{kind} {name} {since}; its older versions can be read, and reverted to",)
 
 
 class VersionConflict(GatewayError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from gateway.dicomweb.locate import absent
+from gateway.dicomweb.locate import absent, absent_series
 from gateway.dicomweb.preconditions import etag_of
 from gateway.dicomweb.targets import Target
 from gateway.errors import Gone, NotFound
@@ -51,9 +51,13 @@ class Edited:
 
 
 async def find_edited(store: Store, datastore_id: str, target: Target) -> Edited:
-    """Return what there is now at a study, series or instance. Raises NotFound, Gone for what was deleted."""
+    """Return what there is now at a study, series or instance. Raises NotFound, Gone for what a later version lacks."""
     study = await store.study(datastore_id, target.study)
-    edited = Edited(store, datastore_id, target, study, _member(study, target))
+    try:
+        member = _member(study, target)
+    except NotFound as error:
+        raise (error if isinstance(error, Gone) else await absent_series(store, datastore_id, target)) from None
+    edited = Edited(store, datastore_id, target, study, member)
     if target.instance and edited.member:
         found = await edited.metadata(edited.member, {target.instance})
         if target.instance not in found.instances:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -89,10 +89,17 @@ async def absent(store: Store, datastore_id: str, image_set_id: str, uid: str) -
     return NotFound("instance", uid)
 
 
+async def absent_series(store: Store, datastore_id: str, target: Target) -> NotFound:
+    """Return what to raise for a series that a study does not have: Gone if a version of the study has it."""
+    history = await store.study_versions(datastore_id, target.study)
+    had = {member.series_instance_uid for study in history for member in study.members if member.is_primary}
+    return (Gone if target.series in had else NotFound)("series", target.series)
+
+
 async def locate(request: Request[State]) -> Located:
     """Return the resource of the path in the version of `?version=`, and in the image set of `?imageSetId=`.
 
-    Raises InvalidUid, InvalidQuery, NotFound, and Gone for what a later version deleted.
+    Raises InvalidUid, InvalidQuery, NotFound, and Gone for what a later version has no more.
     """
     store, target, version = request.state["store"], target_of(request), requested_version(request)
     datastore_id = await datastore_of(request)
@@ -106,7 +113,7 @@ async def locate(request: Request[State]) -> Located:
         etag = study_etag(study.version)
         return Located(store, datastore_id, target, version, study.primary, etag, study.updated_at)
     if version is None:
-        member = _latest((await store.study(datastore_id, target.study)).members, target.series)
+        member = await _latest(store, datastore_id, target)
     else:
         member = await _member_at(store, datastore_id, target, version)
     if member.state == "DELETED":
@@ -134,11 +141,12 @@ async def _in_image_set(
     return Located(store, datastore_id, target, version, (member,), etag, found.updated_at, image_set_id)
 
 
-def _latest(members: Sequence[Member], series: str) -> Member:
-    """Return the primary image set of a series, one that is not deleted if there is one. Raises NotFound."""
-    found = [member for member in members if member.is_primary and member.series_instance_uid == series]
+async def _latest(store: Store, datastore_id: str, target: Target) -> Member:
+    """Return the primary image set of a series, one that is not deleted if there is one. Raises NotFound, Gone."""
+    members = (await store.study(datastore_id, target.study)).members
+    found = [member for member in members if member.is_primary and member.series_instance_uid == target.series]
     if not found:
-        raise NotFound("series", series)
+        raise await absent_series(store, datastore_id, target)
     return next((member for member in found if member.state != "DELETED"), found[-1])
 
 

@@ -45,7 +45,10 @@ async def store_instances(request: Request[State]) -> Response:
     """Store instances, or apply edits: metadata of what is stored already."""
     offer = negotiate(request, STORE_RESPONSE)[0].offer
     study = target_of(request).study or None
-    media_type = read_media_type(request.headers.get("content-type", ""))
+    content_type = request.headers.get("content-type")
+    if content_type is None:
+        raise UnsupportedMediaType(f"the body has no Content-Type; {_READ_HERE}")
+    media_type = read_media_type(content_type)
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
         raise UnsupportedMediaType("no content coding is read here: send the body as it is")
     kind = (media_type.parameter("type") or DICOM).lower() if media_type.name == MULTIPART else media_type.name

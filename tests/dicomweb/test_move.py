@@ -77,6 +77,28 @@ async def test_a_series_moves_into_a_study_and_becomes_its_patients(client: http
     assert await version_of(client, OTHER) == 2
 
 
+async def test_a_moved_series_is_gone_from_where_it_was(client: httpx.AsyncClient) -> None:
+    """410 to who reads or edits it there, while its study has another series; its version from before can be read."""
+    await stored(client, instance(series=f"{STUDY_UID}.2"))
+    await move(client, SERIES, {"0020000D": ui(OTHER_UID)})
+
+    read = [(await client.get(f"{path}/metadata")).status_code for path in (SERIES, INSTANCE, f"{STUDY}/series/1.2.3")]
+    edit = await move(client, SERIES, {"0020000D": ui(NEW_UID)})
+
+    assert read == [410, 410, 404]
+    assert edit.status_code == 410 and "moved" in edit.json()["detail"]
+    [before] = datasets(await client.get(f"{SERIES}?version=1"))
+    assert before.StudyInstanceUID == STUDY_UID
+
+
+async def test_a_series_is_gone_from_the_uid_it_had(client: httpx.AsyncClient) -> None:
+    """A Series Instance UID that was edited is 410, and the new one answers."""
+    await move(client, SERIES, {"0020000E": ui("1.2.3.4")})
+
+    paths = (SERIES, f"{STUDY}/series/1.2.3.4")
+    assert [(await client.get(f"{path}/metadata")).status_code for path in paths] == [410, 200]
+
+
 async def test_a_series_moves_out_into_a_study_of_its_own(client: httpx.AsyncClient) -> None:
     """Only that series moves: the others stay where they are, as they are."""
     await stored(client, instance(series=f"{STUDY_UID}.2"))

@@ -300,7 +300,8 @@ async def test_a_truncated_body_stores_nothing(client: httpx.AsyncClient, cut: i
 
 
 REFUSED = {
-    "no content type": ({}, b"x", 400),
+    "no content type": ({}, b"x", 415),
+    "no media type": ({"Content-Type": "x"}, b"x", 400),
     "text": ({"Content-Type": "text/plain"}, b"x", 415),
     "HTML": ({"Content-Type": 'multipart/related; type="text/html"; boundary=b'}, b"x", 415),
     "no boundary": ({"Content-Type": "multipart/related"}, b"x", 400),

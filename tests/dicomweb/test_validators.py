@@ -66,7 +66,14 @@ async def test_who_has_a_resource_is_told_so(filled: httpx.AsyncClient, path: st
     assert await asked_again(filled, path, first.headers) == [304, 304]
     assert (await filled.get(path, headers=since)).status_code == 304
     assert head.headers["etag"] == first.headers["etag"]
-    assert "no-cache" in first.headers["cache-control"]
+
+
+@pytest.mark.parametrize("path", [*EDITED, "bulk data"])
+async def test_a_cache_asks_before_it_shows_what_an_edit_may_change(filled: httpx.AsyncClient, path: str) -> None:
+    """And keeps it from others."""
+    response = await filled.get(await address(filled, path))
+
+    assert response.headers["cache-control"] == "private, no-cache"
 
 
 @pytest.mark.parametrize("path", EDITED)

@@ -407,7 +407,7 @@ async def test_a_series_that_was_renamed_keeps_its_history(filled: httpx.AsyncCl
         f"{new}?version=1": 200,
         f"{AT_SERIES}?version=1": 200,
         f"{AT_SERIES}?version=2": 200,
-        AT_SERIES: 404,
+        AT_SERIES: 410,
     }
 
 
