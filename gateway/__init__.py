@@ -1,15 +1,15 @@
 """A DICOMweb gateway for versioned image sets. This page is the table of contents: the road of one edit.
 
     step      file                                         what happens there
-    receive   dicomweb/edit.py, dicomweb/edit_request.py   a request becomes a target, options, If-Match, a body
+    receive   dicomweb/edits/edit.py                       a request becomes a target, options, If-Match, a body
     parse     dicom/json_model.py                          the body, datasets or merge patches
-    locate    dicomweb/edited.py                           the target, image sets and their version N
-    map       dicomweb/plans.py, metadata/mapping.py       patches, an update document for each image set
+    locate    dicomweb/edits/edited.py                     the target, image sets and their version N
+    map       dicomweb/edits/plans.py, metadata/mapping.py patches, an update document for each image set
     check     metadata/constraints.py                      version N and the update, violations, or none
     apply     metadata/apply.py                            version N and the update, version N+1
     compare   metadata/diff.py                             N and N+1, the changes; without any there is no version
-    append    store/editing.py, store/log_sqlite.py        the versions of one study, all of them or none
-    answer    dicomweb/edit_answers.py                     the result, an HTTP answer; dicomweb/problems.py, the errors
+    append    store/editing.py, store/sqlite/log.py        the versions of one study, all of them or none
+    answer    dicomweb/edits/answers.py                    the result, an HTTP answer; dicomweb/problems.py, the errors
 
 The HealthImaging API, healthimaging/, enters the same road at `check`: what it receives is an update document already.
 docs/one-edit.md walks it with a real request; docs/architecture.md draws the house. What stands beside the road:

@@ -23,8 +23,8 @@ from gateway.access.keys import read_access_keys
 from gateway.access.signed_requests import SignedRequests, Signers
 from gateway.cors import CrossOrigin
 from gateway.dicomweb import routes as dicomweb
-from gateway.dicomweb import wado_uri
-from gateway.dicomweb.jobs import StudyJobs
+from gateway.dicomweb.edits.jobs import StudyJobs
+from gateway.dicomweb.wado import uri as wado_uri
 from gateway.errors import GatewayError, NotFound
 from gateway.healthimaging import routes as healthimaging
 from gateway.healthimaging.import_runner import ImportJobs
@@ -33,9 +33,9 @@ from gateway.path_table import PathTable
 from gateway.request_log import RequestLog
 from gateway.settings import Settings
 from gateway.state import State
-from gateway.store.objects import Places
-from gateway.store.objects_s3 import S3
-from gateway.store.places import StoragePlaces
+from gateway.store.objects.places import StoragePlaces
+from gateway.store.objects.protocol import Places
+from gateway.store.objects.s3 import S3
 from gateway.store.protocol import Store
 from gateway.store.versioned import open_store
 

@@ -10,7 +10,7 @@ from gateway.errors import RIGHTS, AccessDenied, Right
 from gateway.settings import Settings
 from gateway.store.contents import Provenance
 from gateway.store.edits import Job
-from gateway.store.import_log import ImportJob
+from gateway.store.log.import_log import ImportJob
 from gateway.store.protocol import Store
 
 

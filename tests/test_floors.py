@@ -27,11 +27,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": CORE | {"pixels"},
     "request_body": {"errors"},
     "access": {"errors", "request_body"},
-    "state": CORE | STORE | {"settings", "store.blobs", "store.import_log"},
+    "state": CORE | STORE | {"settings", "store.blobs.protocol", "store.log.import_log"},
     "pixels": {"errors", "dicom"},
     "dicomweb": CORE
     | STORE
-    | {"pixels", "request_body", "settings", "state", "store.blobs", "store.kept", "store.receiving"},
+    | {"pixels", "request_body", "settings", "state", "store.blobs.protocol", "store.kept", "store.blobs.receiving"},
     "healthimaging": CORE
     | STORE
     | {
@@ -40,10 +40,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "request_body",
         "settings",
         "state",
-        "store.blobs",
-        "store.import_log",
-        "store.objects",
-        "store.receiving",
+        "store.blobs.protocol",
+        "store.log.import_log",
+        "store.objects.protocol",
+        "store.blobs.receiving",
     },
 }
 
@@ -143,9 +143,9 @@ def test_core_is_pure(path: Path) -> None:
 @pytest.mark.parametrize(
     ("driver", "files"),
     [
-        ("aiosqlite", ["store.sqlite_connection"]),
-        ("sqlite3", ["store.sqlite_connection", "store.sqlite_database", "store.sqlite_schema"]),
-        ("botocore", ["store.objects_s3"]),
+        ("aiosqlite", ["store.sqlite.connection"]),
+        ("sqlite3", ["store.sqlite.connection", "store.sqlite.database", "store.sqlite.schema_steps"]),
+        ("botocore", ["store.objects.s3"]),
     ],
 )
 def test_each_driver_has_its_files(driver: str, files: list[str]) -> None:

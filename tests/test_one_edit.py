@@ -21,7 +21,7 @@ import pytest
 
 from gateway.app import create_app
 from gateway.dicom.json_model import encode_json, parse_merge_patches
-from gateway.dicomweb.level_edits import by_level
+from gateway.dicomweb.edits.by_level import by_level
 from gateway.dicomweb.problems import violation_json
 from gateway.dicomweb.targets import Target
 from gateway.metadata.apply import apply_to, apply_updates

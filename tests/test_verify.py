@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gateway.cli import main
-from gateway.store.sqlite_schema import schemas
+from gateway.store.sqlite.schema_steps import schemas
 from tests.conftest import serving
 from tests.durability.flips import fill, flipped
 

@@ -12,10 +12,10 @@ from gateway.commands.terminal import Palette
 from gateway.dicom.dataset import MergePatch
 from gateway.dicom.json_model import encode_json, parse_merge_patch, parse_merge_patches
 from gateway.dicom.levels import LEVELS, level_of
-from gateway.dicomweb.edit_answers import AWS_DOCUMENT_LIMIT
-from gateway.dicomweb.level_edits import NAMES, agreed, split, target_named
-from gateway.dicomweb.own_pixels import pixels_named
-from gateway.dicomweb.stow_edit import COMPUTED
+from gateway.dicomweb.edits.answers import AWS_DOCUMENT_LIMIT
+from gateway.dicomweb.edits.by_level import NAMES, agreed, split, target_named
+from gateway.dicomweb.edits.own_pixels import pixels_named
+from gateway.dicomweb.edits.posted import COMPUTED
 from gateway.dicomweb.targets import Target
 from gateway.errors import InvalidDicomJson, InvalidDocument, InvalidUpdate, Violation
 from gateway.metadata.constraints import violations

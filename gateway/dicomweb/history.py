@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.dicom.json_model import encode_json
-from gateway.dicomweb.edited import Edited, find_reverted
+from gateway.dicomweb.edits.edited import Edited, find_reverted
 from gateway.dicomweb.negotiation import JSON
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.targets import datastore_of, requested_version, root_url, target_of, version_number

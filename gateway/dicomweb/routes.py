@@ -8,23 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.dicomweb import (
-    bulk_update,
-    changefeed,
-    edit,
-    frames,
-    history,
-    jobs,
-    move,
-    patients,
-    qido,
-    rendered,
-    stow,
-    wado,
-    wado_uri,
-)
+from gateway.dicomweb import changefeed, history, qido
 from gateway.dicomweb.capabilities import capabilities_route
+from gateway.dicomweb.edits import bulk_update, edit, jobs, move, patients
 from gateway.dicomweb.problems import Handler
+from gateway.dicomweb.stow import storing as stow
+from gateway.dicomweb.wado import frames, rendered
+from gateway.dicomweb.wado import retrieving as wado
+from gateway.dicomweb.wado import uri as wado_uri
 from gateway.state import State
 
 # The default data store, and the path AWS uses itself.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from gateway.dicomweb.edited import Edited
+from gateway.dicomweb.edits.edited import Edited
 from gateway.dicomweb.preconditions import EntityTags
 from gateway.store.contents import ImageSetVersion, Member, StudyVersion
 

@@ -25,7 +25,7 @@ from gateway.events import (
 from gateway.healthimaging.faults import fault
 from gateway.state import State, require
 from gateway.store.contents import Datastore, Happening, ImageSetVersion
-from gateway.store.import_log import ImportJob
+from gateway.store.log.import_log import ImportJob
 from gateway.store.protocol import Store
 
 DEFAULT_LIMIT = 100

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 
 from gateway.errors import GatewayError
-from gateway.store.objects import ObjectEntry, Objects, Place
+from gateway.store.objects.protocol import ObjectEntry, Objects, Place
 
 # Quotas of the service (general reference, "HealthImaging endpoints and quotas"). One file may be as large as a job.
 MAX_FILES = 5_000

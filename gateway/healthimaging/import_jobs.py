@@ -9,7 +9,7 @@ from gateway.errors import InvalidRequest
 from gateway.healthimaging.context import Context, Input, Output
 from gateway.healthimaging.import_report import job_folder
 from gateway.healthimaging.pages import next_token, page_size, position
-from gateway.store.import_log import ImportJob
+from gateway.store.log.import_log import ImportJob
 
 # General reference, "HealthImaging endpoints and quotas".
 LISTED = timedelta(days=90)

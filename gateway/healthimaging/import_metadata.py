@@ -19,7 +19,7 @@ from gateway.dicom.json_model import parse_datasets
 from gateway.errors import GatewayError, InvalidDicomJson, InvalidRequest
 from gateway.metadata.diff import same_element
 from gateway.metadata.pixel_description import PIXEL_DESCRIPTION_TAGS
-from gateway.store.objects import Place
+from gateway.store.objects.protocol import Place
 
 # All the files of a job together: they are held while it runs.
 MAX_BYTES = 64 * 1024 * 1024

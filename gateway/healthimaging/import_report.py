@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from gateway.store.contents import StoredInstance
-from gateway.store.import_log import ImportFile, ImportJob
+from gateway.store.log.import_log import ImportFile, ImportJob
 
 MANIFEST = "job-output-manifest.json"
 

@@ -22,12 +22,12 @@ from gateway.healthimaging.import_report import documents, failed, folder_name, 
 from gateway.metadata.organise import identify
 from gateway.metadata.original_attributes import SYSTEM, original_attributes_item, prior_values, with_item
 from gateway.settings import Settings
-from gateway.store.blobs import Pack
+from gateway.store.blobs.protocol import Pack
+from gateway.store.blobs.receiving import IncomingFile, WrittenFile, receive_part10, received_instance
 from gateway.store.contents import Provenance, ReceivedInstance, StoredInstance
-from gateway.store.import_log import ImportFile, ImportJob, ImportLog
-from gateway.store.objects import Place
+from gateway.store.log.import_log import ImportFile, ImportJob, ImportLog
+from gateway.store.objects.protocol import Place
 from gateway.store.protocol import Store
-from gateway.store.receiving import IncomingFile, WrittenFile, receive_part10, received_instance
 
 # One pack for so much of the input: an fsync for each, and what a crash makes a job read again.
 PACK_FILES = 500

@@ -13,8 +13,8 @@ from gateway.errors import GatewayError, without_messages
 from gateway.healthimaging.faults import to_message
 from gateway.healthimaging.import_run import ImportRun, Stopped
 from gateway.settings import Settings
-from gateway.store.import_log import ImportJob
-from gateway.store.objects import Place, Places
+from gateway.store.log.import_log import ImportJob
+from gateway.store.objects.protocol import Place, Places
 from gateway.store.protocol import Store
 
 logger = logging.getLogger("gateway.imports")

@@ -22,8 +22,8 @@ from pathlib import Path
 from gateway.errors import AlreadyServed, NotEmpty, NotFound, StorageFailed, StorageFull
 from gateway.store.data_folder import FolderLock
 from gateway.store.folders import sync_folder
-from gateway.store.sqlite_connection import Connection
-from gateway.store.sqlite_database import copy_database
+from gateway.store.sqlite.connection import Connection
+from gateway.store.sqlite.database import copy_database
 
 _DATABASE = "gateway.db"
 _UNFINISHED = "unfinished.db"

@@ -14,8 +14,8 @@ from gateway.dicom.dataset import Dataset
 from gateway.dicom.part10 import PixelElement
 from gateway.errors import GatewayError, Level
 from gateway.metadata.image_set import Head
-from gateway.store.blobs import Address
-from gateway.store.import_log import ImportJob
+from gateway.store.blobs.protocol import Address
+from gateway.store.log.import_log import ImportJob
 
 DatastoreStatus = Literal["CREATING", "CREATE_FAILED", "ACTIVE", "DELETING", "DELETED"]
 ImageSetState = Literal["ACTIVE", "LOCKED", "DELETED"]

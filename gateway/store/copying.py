@@ -21,15 +21,15 @@ from gateway.metadata.image_set import Head, InstanceMetadata
 from gateway.metadata.mapping import to_dataset
 from gateway.metadata.organise import GroupingKeys, grouping_keys, place
 from gateway.metadata.original_attributes import SYSTEM, add_original_attributes, original_attributes_item, prior_values
-from gateway.store.appends import Append, NewVersion
-from gateway.store.blobs import Address
+from gateway.store.blobs.protocol import Address
 from gateway.store.contents import ChangeSummary, ImageSetVersion, StoredObject, WorkflowStatus
 from gateway.store.drafts import Draft
 from gateway.store.edits import MAX_COPIED_FRAMES, Copy, CopyResult, Destination
-from gateway.store.heads import unpack_head
-from gateway.store.log import VersionLog
-from gateway.store.log_contents import CurrentImageSet, CurrentStudy, StoredVersion
-from gateway.store.parts import instances_by_uid, unpack_index
+from gateway.store.log.appends import Append, NewVersion
+from gateway.store.log.contents import CurrentImageSet, CurrentStudy, StoredVersion
+from gateway.store.log.heads import unpack_head
+from gateway.store.log.parts import instances_by_uid, unpack_index
+from gateway.store.log.protocol import VersionLog
 from gateway.store.study_rows import Occasion, member_of, new_study_version
 
 # What the service's own messages of this kind begin with, two spaces after it included.

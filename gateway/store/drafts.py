@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gateway.metadata.image_set import Head, InstanceMetadata
-from gateway.store.appends import NewVersion
-from gateway.store.blobs import Address
+from gateway.store.blobs.protocol import Address
 from gateway.store.contents import ChangeSummary, ImageSetState, StoredObject
-from gateway.store.heads import pack_head, unpack_head
-from gateway.store.log_contents import CurrentImageSet
-from gateway.store.manifest import NO_PART, Manifest, PartReference
-from gateway.store.parts import Part, PlacedInstance, pack_part, pack_parts, reference, unpack_part
+from gateway.store.log.appends import NewVersion
+from gateway.store.log.contents import CurrentImageSet
+from gateway.store.log.heads import pack_head, unpack_head
+from gateway.store.log.manifest import NO_PART, Manifest, PartReference
+from gateway.store.log.parts import Part, PlacedInstance, pack_part, pack_parts, reference, unpack_part
 from gateway.store.study_rows import Occasion, image_set_columns
 
 

@@ -29,15 +29,15 @@ from gateway.metadata.image_set import (
 )
 from gateway.metadata.targets import Target, targets_of
 from gateway.store import moving
-from gateway.store.appends import Append, NewStudyVersion, NewVersion, RememberedAnswer
 from gateway.store.contents import Action, ImageSetVersion
 from gateway.store.copying import bulk_uris
 from gateway.store.edits import Edit, EditResult, Move
 from gateway.store.image_set_edits import Step, delete, object_numbers, revert, update
-from gateway.store.log import VersionLog
-from gateway.store.log_contents import CurrentImageSet, CurrentStudy, StoredVersion
+from gateway.store.log.appends import Append, NewStudyVersion, NewVersion, RememberedAnswer
+from gateway.store.log.contents import CurrentImageSet, CurrentStudy, StoredVersion
+from gateway.store.log.parts import Part, instances_by_uid
+from gateway.store.log.protocol import VersionLog
 from gateway.store.moving import Moved, destination
-from gateway.store.parts import Part, instances_by_uid
 from gateway.store.study_rows import Occasion, joined_summary, member_of, new_study_version
 
 Result = TypeVar("Result")

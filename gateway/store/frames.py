@@ -18,13 +18,13 @@ from gateway.errors import GatewayError, InvalidPart10, NotAcceptable, NotFound,
 from gateway.metadata.image_set import InstanceMetadata
 from gateway.pixels.frames import read_frames
 from gateway.pixels.image_frames import StorageFormat, image_frames, stored_frame, stored_transfer_syntax
-from gateway.store.blobs import Address, Blobs
+from gateway.store.blobs.protocol import Address, Blobs
 from gateway.store.contents import ImageFrame, StoredObject
-from gateway.store.frame_log import Generated, KeptFrame, NewFrames
 from gateway.store.kept import Kept
-from gateway.store.log import VersionLog
-from gateway.store.log_contents import StoredVersion
-from gateway.store.parts import Part, PlacedInstance, pack_part, unpack_index, unpack_part
+from gateway.store.log.contents import StoredVersion
+from gateway.store.log.frame_log import Generated, KeptFrame, NewFrames
+from gateway.store.log.parts import Part, PlacedInstance, pack_part, unpack_index, unpack_part
+from gateway.store.log.protocol import VersionLog
 
 logger = logging.getLogger("gateway.store")
 

@@ -23,10 +23,10 @@ from gateway.metadata.targets import Target
 from gateway.store.contents import ChangeSummary
 from gateway.store.drafts import Draft
 from gateway.store.edits import ImageSetResult
-from gateway.store.heads import unpack_head
-from gateway.store.log_contents import CurrentImageSet, StoredVersion
+from gateway.store.log.contents import CurrentImageSet, StoredVersion
+from gateway.store.log.heads import unpack_head
+from gateway.store.log.parts import Part, PlacedInstance, unpack_index, unpack_part
 from gateway.store.originals import record_originals
-from gateway.store.parts import Part, PlacedInstance, unpack_index, unpack_part
 from gateway.store.study_rows import Occasion
 
 

@@ -20,11 +20,11 @@ from gateway.metadata.instance_mapper import InstanceMapper
 from gateway.metadata.mapping import to_head
 from gateway.metadata.organise import Coerced, GroupingKeys, Identity, coerce, grouping_keys, place
 from gateway.metadata.original_attributes import SYSTEM
-from gateway.store.blobs import Address
+from gateway.store.blobs.protocol import Address
 from gateway.store.contents import ChangeSummary, ReceivedInstance, StoredInstance, StoredObject
 from gateway.store.drafts import Draft
-from gateway.store.heads import unpack_head
-from gateway.store.log_contents import CurrentImageSet, CurrentStudy
+from gateway.store.log.contents import CurrentImageSet, CurrentStudy
+from gateway.store.log.heads import unpack_head
 from gateway.store.study_rows import Occasion
 
 # Warning Reasons (0008,1196). PS3.18 Table I.2-2: coercion of data elements. HealthImaging's own for a UID that breaks

@@ -14,8 +14,8 @@ from gateway.metadata.fingerprint import head_digest, joined_fingerprint, transf
 from gateway.metadata.image_set import Head
 from gateway.store.contents import InstanceFile, StoredObject
 from gateway.store.drafts import Draft
-from gateway.store.log_contents import StoredFiles
-from gateway.store.parts import PlacedInstance, unpack_part
+from gateway.store.log.contents import StoredFiles
+from gateway.store.log.parts import PlacedInstance, unpack_part
 
 # How many older heads are tried. Instances come with few: mostly one, that of the first version.
 OLDER_HEADS = 8

@@ -15,12 +15,12 @@ from gateway.metadata.image_set import Change, Head, ImageSetMetadata, InstanceM
 from gateway.metadata.mapping import UPDATE_SCHEMA_VERSION, to_dataset
 from gateway.metadata.original_attributes import SYSTEM, add_original_attributes, original_attributes_item, prior_values
 from gateway.metadata.targets import targets_of
-from gateway.store.blobs import Address
+from gateway.store.blobs.protocol import Address
 from gateway.store.contents import ChangeSummary, StoredObject
 from gateway.store.drafts import Draft
 from gateway.store.edits import Move
 from gateway.store.image_set_edits import Step
-from gateway.store.log_contents import CurrentImageSet, CurrentStudy
+from gateway.store.log.contents import CurrentImageSet, CurrentStudy
 from gateway.store.study_rows import Occasion
 
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from gateway.dicom.matching import Query
 from gateway.dicom.part10 import PixelElement
 from gateway.metadata.image_set import ImageSetMetadata
-from gateway.store.blobs import Address, Pack
+from gateway.store.blobs.protocol import Address, Pack
 from gateway.store.contents import (
     Datastore,
     Happening,
@@ -38,7 +38,7 @@ from gateway.store.edits import (
     EditResult,
     Job,
 )
-from gateway.store.import_log import ImportLog
+from gateway.store.log.import_log import ImportLog
 from gateway.store.searches import ImageSetSearch, ImageSetSummary, Page
 
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from gateway.dicom.part10 import PixelElement
 from gateway.metadata.image_set import Head
 from gateway.pixels.stored_frames import stored_pixel_element
-from gateway.store.blobs import Address, Blobs
+from gateway.store.blobs.protocol import Address, Blobs
 from gateway.store.contents import ImageSetFiles, InstanceFile
 from gateway.store.editing import INSTANCES_ON_LOOP
-from gateway.store.heads import unpack_head
 from gateway.store.instance_files import OLDER_HEADS, Digested, digested, instance_files
 from gateway.store.kept import Kept
-from gateway.store.log import VersionLog
-from gateway.store.log_contents import StoredVersion
+from gateway.store.log.contents import StoredVersion
+from gateway.store.log.heads import unpack_head
+from gateway.store.log.protocol import VersionLog
 
 
 @dataclass(frozen=True, slots=True)

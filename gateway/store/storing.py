@@ -14,15 +14,15 @@ from datetime import datetime
 
 from gateway.errors import GatewayError, StorageFailed, StorageFull, TooLarge
 from gateway.metadata.organise import identify
-from gateway.store.appends import Append
-from gateway.store.blobs import Pack
+from gateway.store.blobs.protocol import Pack
 from gateway.store.contents import Provenance, ReceivedInstance, StoredInstance
 from gateway.store.drafts import Draft
 from gateway.store.importing import Arrival, Placing, SharedLately, refused
 from gateway.store.instance_files import Digested, digested_new
 from gateway.store.kept import Kept
-from gateway.store.log import StudyChanged, VersionLog
-from gateway.store.log_contents import CurrentStudy, Stored
+from gateway.store.log.appends import Append
+from gateway.store.log.contents import CurrentStudy, Stored
+from gateway.store.log.protocol import StudyChanged, VersionLog
 from gateway.store.study_rows import Occasion, joined_summary, member_of, new_study_version
 
 # How often an append is tried again because somebody else changed the study meanwhile. In one process that happens

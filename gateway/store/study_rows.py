@@ -17,11 +17,11 @@ from gateway.dicom.matching import plain
 from gateway.errors import Level
 from gateway.metadata.image_set import AttributeValue, Head, LevelMetadata
 from gateway.metadata.study_summary import packed_values
-from gateway.store.appends import ImageSetColumns, NewStudyVersion, NewVersion, StudyColumns
 from gateway.store.contents import Action, ChangeSummary, Provenance
-from gateway.store.heads import unpack_head
-from gateway.store.log_contents import CurrentImageSet
-from gateway.store.manifest import Manifest
+from gateway.store.log.appends import ImageSetColumns, NewStudyVersion, NewVersion, StudyColumns
+from gateway.store.log.contents import CurrentImageSet
+from gateway.store.log.heads import unpack_head
+from gateway.store.log.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)

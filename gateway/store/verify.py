@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from gateway.errors import GatewayError, NotFound
-from gateway.store import log_damage
 from gateway.store.data_folder import FolderLock
-from gateway.store.sqlite_connection import Connection
-from gateway.store.sqlite_database import open_to_look_at
-from gateway.store.sqlite_file import header_damage, log_file_damage
+from gateway.store.sqlite import log_damage
+from gateway.store.sqlite.connection import Connection
+from gateway.store.sqlite.database import open_to_look_at
+from gateway.store.sqlite.file_format import header_damage, log_file_damage
 
 Level = Literal["exists", "size", "checksum"]
 Subject = TypeVar("Subject")

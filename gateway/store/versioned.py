@@ -19,8 +19,8 @@ from gateway.dicom.matching import Query, QueryLevel
 from gateway.dicom.part10 import PixelElement
 from gateway.errors import GatewayError, Gone, InvalidUpdate, NotFound
 from gateway.metadata.image_set import ImageSetMetadata, Profile
-from gateway.store.blobs import Address, Blobs, Pack
-from gateway.store.blobs_folder import BlobsFolder
+from gateway.store.blobs.folder import BlobsFolder
+from gateway.store.blobs.protocol import Address, Blobs, Pack
 from gateway.store.contents import (
     Datastore,
     Happening,
@@ -40,20 +40,20 @@ from gateway.store.editing import INSTANCES_ON_LOOP, Editor
 from gateway.store.edits import Answer, Copy, CopyResult, Destination, Edit, EditResult, Job
 from gateway.store.folders import sync_folder
 from gateway.store.frames import FrameKeeper
-from gateway.store.heads import unpack_head
-from gateway.store.import_log import ImportLog
 from gateway.store.importing import SharedLately
 from gateway.store.instance_files import Digested
 from gateway.store.kept import Kept
-from gateway.store.log import StudyChanged, VersionLog
-from gateway.store.log_contents import Candidate, SearchLevel, SearchOrder, StoredVersion
-from gateway.store.log_sqlite import open_log
-from gateway.store.parts import instances_by_uid, texts_of
+from gateway.store.log.contents import Candidate, SearchLevel, SearchOrder, StoredVersion
+from gateway.store.log.heads import unpack_head
+from gateway.store.log.import_log import ImportLog
+from gateway.store.log.parts import instances_by_uid, texts_of
+from gateway.store.log.protocol import StudyChanged, VersionLog
+from gateway.store.log.version_document import join_gzip
 from gateway.store.retrieving import Retriever
 from gateway.store.searches import ImageSetSearch, ImageSetSummary, Page
+from gateway.store.sqlite.log import open_log
 from gateway.store.storing import TRIES, Storer
 from gateway.store.study_rows import Occasion
-from gateway.store.version_document import join_gzip
 from gateway.store.versioned_search import (
     MOST_NUMBERED,
     NUMBERS,

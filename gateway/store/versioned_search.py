@@ -19,9 +19,9 @@ from gateway.errors import Level
 from gateway.metadata.image_set import Head
 from gateway.metadata.mapping import to_dataset
 from gateway.metadata.study_summary import SUMMARISED, StudySummary, summary_dataset
-from gateway.store.heads import unpack_head
-from gateway.store.log_contents import Candidate, Filter, FoundImageSet
-from gateway.store.parts import unpack_part
+from gateway.store.log.contents import Candidate, Filter, FoundImageSet
+from gateway.store.log.heads import unpack_head
+from gateway.store.log.parts import unpack_part
 from gateway.store.searches import Match, Page
 from gateway.store.study_rows import text_of
 

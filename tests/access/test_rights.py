@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from gateway.app import create_app
 from gateway.dicomweb import routes as dicomweb
-from gateway.dicomweb import wado_uri
+from gateway.dicomweb.wado import uri as wado_uri
 from gateway.healthimaging.model import service
 from gateway.healthimaging.operations import READING
 from gateway.settings import Settings

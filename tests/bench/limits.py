@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.bench.products import Product
 
-# Those of gateway/store/sqlite_database.py that cost anything.
+# Those of gateway/store/sqlite/database.py that cost anything.
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=16384", "foreign_keys=ON")
 
 

@@ -15,15 +15,15 @@ from pathlib import Path
 
 from gateway.metadata.image_set import Head, LevelMetadata
 from gateway.metadata.organise import identify
-from gateway.store.appends import Append, NewVersion
+from gateway.store.blobs.receiving import receive_part10, received_instance
 from gateway.store.contents import Provenance, ReceivedInstance
-from gateway.store.heads import pack_head, unpack_head
 from gateway.store.importing import Arrival, Placing, SharedLately
-from gateway.store.log_contents import CurrentStudy
-from gateway.store.log_sqlite import open_log
-from gateway.store.receiving import receive_part10, received_instance
-from gateway.store.sqlite_append import append
-from gateway.store.sqlite_connection import Connection
+from gateway.store.log.appends import Append, NewVersion
+from gateway.store.log.contents import CurrentStudy
+from gateway.store.log.heads import pack_head, unpack_head
+from gateway.store.sqlite.appending import append
+from gateway.store.sqlite.connection import Connection
+from gateway.store.sqlite.log import open_log
 from gateway.store.study_rows import Occasion, image_set_columns, member_of, new_study_version
 from gateway.store.versioned import open_store
 from tests.bench.instances import Study, part10

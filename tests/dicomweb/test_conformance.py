@@ -11,12 +11,16 @@ import pytest
 from gateway.dicom.dictionary import entry_of
 from gateway.dicom.matching import QueryLevel
 from gateway.dicom.query_string import PARAMETERS, RETURNED, WILDCARD_VRS
-from gateway.dicomweb import frames, qido, rendered, stow, wado, wado_uri
+from gateway.dicomweb import qido
 from gateway.dicomweb.capabilities import TRANSACTIONS
 from gateway.dicomweb.media_types import WRITTEN
 from gateway.dicomweb.negotiation import described
 from gateway.dicomweb.problems import STATUS
-from gateway.dicomweb.store_response import FAILURE_REASONS, WARNINGS_BY_WEIGHT
+from gateway.dicomweb.stow import storing as stow
+from gateway.dicomweb.stow.response import FAILURE_REASONS, WARNINGS_BY_WEIGHT
+from gateway.dicomweb.wado import frames, rendered
+from gateway.dicomweb.wado import retrieving as wado
+from gateway.dicomweb.wado import uri as wado_uri
 from gateway.pixels.transfer_syntaxes import syntaxes_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from gateway.dicomweb.jobs import StudyJobs, StudyRequest
+from gateway.dicomweb.edits.jobs import StudyJobs, StudyRequest
 from gateway.settings import Settings
 from gateway.store.contents import Provenance
 from gateway.store.edits import Job

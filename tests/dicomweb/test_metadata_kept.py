@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from gateway.app import create_app
-from gateway.dicomweb import metadata_json
+from gateway.dicomweb.wado import metadata_json
 from gateway.settings import Settings
 from gateway.store.kept import Kept
 from gateway.store.protocol import Store

@@ -23,9 +23,9 @@ from gateway.metadata.image_set import Head
 from gateway.metadata.mapping import to_head
 from gateway.metadata.study_summary import SUMMARISED, StudySummary, packed_values, summary_dataset, summary_json
 from gateway.settings import Settings
-from gateway.store.heads import pack_head
-from gateway.store.log_contents import Candidate
-from gateway.store.manifest import Manifest, PartReference
+from gateway.store.log.contents import Candidate
+from gateway.store.log.heads import pack_head
+from gateway.store.log.manifest import Manifest, PartReference
 from gateway.store.protocol import Store
 from gateway.store.searches import Match
 from gateway.store.versioned_search import Collector

@@ -15,7 +15,7 @@ from dicomweb_client import DICOMwebClient
 from gateway.app import create_app
 from gateway.dicom.json_model import encode_json, to_json
 from gateway.dicom.xml_model import parse_xml
-from gateway.dicomweb import wado_metadata
+from gateway.dicomweb.wado import metadata as wado_metadata
 from gateway.settings import Settings
 from gateway.store.protocol import Store
 from tests.conftest import Server, app_client

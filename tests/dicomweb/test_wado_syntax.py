@@ -12,7 +12,7 @@ import pytest
 from pydicom.encaps import encapsulate, generate_frames
 
 from gateway.dicomweb.negotiation import DICOM, Choice, Offer
-from gateway.dicomweb.wado_syntax import plan
+from gateway.dicomweb.wado.transfer_syntax import plan
 from gateway.errors import NotAcceptable
 from gateway.metadata.image_set import InstanceMetadata
 from tests.dicomweb.wire import datasets, parts, stow

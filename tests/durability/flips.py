@@ -25,8 +25,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gateway.store.blobs import Address
-from gateway.store.import_log import ImportFile, ImportJob
+from gateway.store.blobs.protocol import Address
+from gateway.store.log.import_log import ImportFile, ImportJob
 from gateway.store.searches import ImageSetSearch
 from gateway.store.verify import verify
 from tests.durability.gateway_requests import Gateway, gateway_over, rename, small_instance, stow, study_path

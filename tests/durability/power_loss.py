@@ -34,7 +34,10 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import GatewayError, IdempotencyConflict, NotFound
-from gateway.store import blobs_folder, folders, shared_pack, sqlite_database, versioned
+from gateway.store import folders, versioned
+from gateway.store.blobs import folder as blobs_folder
+from gateway.store.blobs import shared_pack
+from gateway.store.sqlite import database
 from gateway.store.verify import verify
 from gateway.store.versioned import VersionedStore, open_store
 from tests.durability.disk import FAULTS, Disk, run_with_layer
@@ -133,9 +136,9 @@ def misbehave(synchronous: str, folder_sync: bool, pack_sync: bool) -> None:
     if not pack_sync:
         shared_pack.SharedPack.sync = lambda pack, end: None  # type: ignore[assignment, method-assign]  # in this process
     if synchronous != "FULL":
-        sqlite_database._EVERY_CONNECTION = tuple(  # type: ignore[assignment]  # as many as before
+        database._EVERY_CONNECTION = tuple(  # type: ignore[assignment]  # as many as before
             f"PRAGMA synchronous={synchronous}" if "synchronous" in pragma else pragma
-            for pragma in sqlite_database._EVERY_CONNECTION
+            for pragma in database._EVERY_CONNECTION
         )
     if not folder_sync:
         for module in (folders, blobs_folder, shared_pack, versioned):
@@ -473,7 +476,7 @@ def main() -> int:
         share_folders()
         take_time()
         take_both_ways()
-        sqlite_database.CHECKPOINT_COMMITS = 7
+        database.CHECKPOINT_COMMITS = 7
         disk = Disk()
         disk.record(given.journal)
         asyncio.run((work if given.work else go_on)(given.work or given.go_on, disk, given.rounds))

@@ -15,8 +15,8 @@ import httpx
 
 from gateway.cli import main
 from gateway.errors import StorageFailed, StorageFull
-from gateway.store import shared_pack
 from gateway.store.backup import backup
+from gateway.store.blobs import shared_pack
 from gateway.store.storing import PLACED_WITHIN
 from tests.durability.gateway_requests import (
     MERGE_PATCH,

@@ -13,9 +13,9 @@ from typing import Any
 from gateway.healthimaging.import_input import Limits
 from gateway.healthimaging.import_run import ImportRun
 from gateway.settings import Settings
-from gateway.store.import_log import ImportJob
-from gateway.store.objects import Place
-from gateway.store.objects_folder import FolderObjects
+from gateway.store.log.import_log import ImportJob
+from gateway.store.objects.folder import FolderObjects
+from gateway.store.objects.protocol import Place
 from gateway.store.protocol import Store
 
 ROLE = "arn:aws:iam::123456789012:role/ImportJobDataAccessRole"

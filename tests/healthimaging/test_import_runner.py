@@ -14,9 +14,9 @@ from gateway.healthimaging import import_runner
 from gateway.healthimaging.import_run import ImportRun, Stopped
 from gateway.healthimaging.import_runner import ImportJobs
 from gateway.settings import Settings
-from gateway.store.import_log import ImportJob
-from gateway.store.objects_s3 import S3
-from gateway.store.places import StoragePlaces
+from gateway.store.log.import_log import ImportJob
+from gateway.store.objects.places import StoragePlaces
+from gateway.store.objects.s3 import S3
 from gateway.store.protocol import Store
 from tests.healthimaging.imports import ROLE
 from tests.samples import ct_series

@@ -11,7 +11,7 @@ from gateway.dicom.dataset import Element
 from gateway.metadata.fingerprint import SIZE, head_digest, instance_text, joined_fingerprint, text_digest
 from gateway.metadata.image_set import Head
 from gateway.metadata.mapping import to_head, to_instance_metadata
-from gateway.store.parts import PlacedInstance, pack_part, unpack_part
+from gateway.store.log.parts import PlacedInstance, pack_part, unpack_part
 
 DATASET = {
     "00080018": Element("UI", ("1.2.3",)),

@@ -7,11 +7,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.metadata.image_set import Head
-from gateway.store.appends import Append, ImageSetColumns, NewStudyVersion, NewVersion, RememberedAnswer, StudyColumns
 from gateway.store.contents import ChangeSummary, Provenance
-from gateway.store.heads import pack_head
-from gateway.store.manifest import Manifest
-from gateway.store.parts import PlacedInstance, pack_parts, reference, unpack_part
+from gateway.store.log.appends import (
+    Append,
+    ImageSetColumns,
+    NewStudyVersion,
+    NewVersion,
+    RememberedAnswer,
+    StudyColumns,
+)
+from gateway.store.log.heads import pack_head
+from gateway.store.log.manifest import Manifest
+from gateway.store.log.parts import PlacedInstance, pack_parts, reference, unpack_part
 
 DATASTORE = "d" * 32
 STUDY = "1.2.3"

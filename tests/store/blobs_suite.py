@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gateway.errors import StorageFailed
-from gateway.store.blobs import Address, Blobs, Pack
+from gateway.store.blobs.protocol import Address, Blobs, Pack
 
 
 async def written(blobs: Blobs, *pieces: bytes) -> Pack:

@@ -11,7 +11,7 @@ import pytest
 from gateway.errors import NotFound
 from gateway.metadata.image_set import Delete
 from gateway.store.contents import Datastore, Happening, ImageSetVersion
-from gateway.store.import_log import ImportJob
+from gateway.store.log.import_log import ImportJob
 from gateway.store.protocol import Store
 from tests.store.edits import edit_of, one_image_set, patient
 from tests.store.received import sent, store_sent

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import IdempotencyConflict, NotFound, TooLarge
-from gateway.store.blobs import Address
-from gateway.store.import_log import ImportFile, ImportJob, ImportLog
+from gateway.store.blobs.protocol import Address
+from gateway.store.log.import_log import ImportFile, ImportJob, ImportLog
 
 THEN = datetime(2026, 11, 23, 20, 41, 36, 123456, UTC)
 REQUEST = {"inputS3Uri": "s3://in/ct/", "outputS3Uri": "s3://out/", "jobName": "nightly"}

@@ -11,12 +11,12 @@ import pytest
 
 from gateway.dicom.part10 import NO_PIXELS, PixelElement
 from gateway.errors import Gone, IdempotencyConflict, InvalidRequest, NotEmpty, NotFound, VersionConflict
-from gateway.store.appends import Append, RememberedAnswer, StudyColumns
-from gateway.store.blobs import Address
+from gateway.store.blobs.protocol import Address
 from gateway.store.contents import Datastore, ImageSetVersion, StoredObject
 from gateway.store.edits import Answer, Job
-from gateway.store.log import Choice, StudyChanged, VersionLog
-from gateway.store.log_contents import Candidate, CurrentStudy, Filter, Stored
+from gateway.store.log.appends import Append, RememberedAnswer, StudyColumns
+from gateway.store.log.contents import Candidate, CurrentStudy, Filter, Stored
+from gateway.store.log.protocol import Choice, StudyChanged, VersionLog
 from tests.store.appended import DATASTORE, START, STUDY, WHO, A, B, append_of, head_of, new_study, new_version
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import ObjectRefused, ObjectsFailed
-from gateway.store.objects import PIECE, Objects
+from gateway.store.objects.protocol import PIECE, Objects
 
 
 async def listed(objects: Objects, prefix: str = "") -> list[tuple[str, int]]:

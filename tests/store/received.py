@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gateway.dicom.dataset import BulkData, Dataset, Element, in_tag_order
 from gateway.dicom.dictionary import entry_named
 from gateway.dicom.part10 import read_part10
-from gateway.store.blobs import Address, Pack
+from gateway.store.blobs.protocol import Address, Pack
 from gateway.store.contents import Provenance, ReceivedInstance, StoredInstance
 from gateway.store.protocol import Store
 

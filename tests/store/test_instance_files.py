@@ -9,9 +9,9 @@ import pytest
 from gateway.metadata.image_set import Head
 from gateway.store.contents import StoredObject
 from gateway.store.instance_files import Digested, digested, instance_files
-from gateway.store.log_contents import StoredFiles, StoredVersion
-from gateway.store.manifest import Manifest, PartReference
-from gateway.store.parts import PlacedInstance, pack_part
+from gateway.store.log.contents import StoredFiles, StoredVersion
+from gateway.store.log.manifest import Manifest, PartReference
+from gateway.store.log.parts import PlacedInstance, pack_part
 
 LITTLE, JPEG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50"
 HEAD = Head({"DICOM": {}}, {"DICOM": {"StudyInstanceUID": "1.2"}}, {"DICOM": {"SeriesInstanceUID": "1.2.3"}})

@@ -15,12 +15,12 @@ import pytest
 from gateway.dicom.matching import Condition, Query
 from gateway.errors import AlreadyServed, IdempotencyConflict, NotFound, StorageFailed, StorageFull
 from gateway.metadata.image_set import Revert
-from gateway.store.appends import Append
 from gateway.store.contents import Provenance, StoredInstance
 from gateway.store.edits import Answer, EditResult, Idempotency
 from gateway.store.instance_files import digested
-from gateway.store.log_sqlite import SqliteLog
-from gateway.store.sqlite_studies import study_now
+from gateway.store.log.appends import Append
+from gateway.store.sqlite.log import SqliteLog
+from gateway.store.sqlite.studies import study_now
 from gateway.store.verify import verify
 from gateway.store.versioned import VersionedStore, open_store
 from tests.store.edits import edit_of, instance, one_image_set, patient, query, study, value
