@@ -46,10 +46,11 @@ def test_ci_runs_the_second_block() -> None:
     assert after.endswith("\n\ntimeout 30m .venv/bin/python -m tests.durability.bounded\n")
 
 
-def test_ci_script_is_sound() -> None:
+@pytest.mark.parametrize("script", [".ci/run", "tests/newer_dcmtk.sh"])
+def test_script_is_sound(script: str) -> None:
     """shellcheck has nothing to say about it."""
     checked = subprocess.run(
-        [Path(sys.executable).parent / "shellcheck", ROOT / ".ci" / "run"], capture_output=True, text=True
+        [Path(sys.executable).parent / "shellcheck", ROOT / script], capture_output=True, text=True
     )
 
     assert checked.returncode == 0, checked.stdout

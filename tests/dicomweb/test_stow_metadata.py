@@ -56,6 +56,18 @@ async def store(
 ) -> httpx.Response:
     """Post metadata, one array of JSON or a part of XML each, and its bulk data."""
     texts = [json.dumps(documents).encode()] if kind.endswith("json") else [as_xml(one) for one in documents]
+    return await post(client, texts, parts, kind, path, accept)
+
+
+async def post(
+    client: httpx.AsyncClient,
+    texts: Sequence[bytes],
+    parts: Sequence[Part] = (),
+    kind: str = "application/dicom+json",
+    path: str = "/dicomweb/studies",
+    accept: str = "*/*",
+) -> httpx.Response:
+    """Post documents as they are, and bulk data."""
     heads = [(f"Content-Type: {kind}", text) for text in texts]
     heads += [(f"Content-Type: {media_type}\r\nContent-Location: {at}", data) for media_type, at, data in parts]
     body = b"".join(b"--b\r\n" + head.encode() + b"\r\n\r\n" + data + b"\r\n" for head, data in heads) + b"--b--"
