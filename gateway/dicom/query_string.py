@@ -21,7 +21,8 @@ class Returned(NamedTuple):
 
 
 # PS3.18 Tables 10.6.3-3, 10.6.3-4, 10.6.3-5: what a result has whether it was asked for or not. What the tables ask for
-# "if known", and what an instance without pixels cannot have, is not always there.
+# "if known", and what an instance without pixels cannot have, is not always there; nor is ModalitiesInStudy, of
+# which OHIF takes a value for granted: one study that has the attribute empty, and it lists none.
 RETURNED: dict[QueryLevel, tuple[Returned, ...]] = {
     "Study": (
         Returned("00080005", always=False),  # SpecificCharacterSet
@@ -29,7 +30,7 @@ RETURNED: dict[QueryLevel, tuple[Returned, ...]] = {
         Returned("00080030"),  # StudyTime
         Returned("00080050"),  # AccessionNumber
         Returned("00080056"),  # InstanceAvailability
-        Returned("00080061"),  # ModalitiesInStudy
+        Returned("00080061", always=False),  # ModalitiesInStudy
         Returned("00080090"),  # ReferringPhysicianName
         Returned("00080201", always=False),  # TimezoneOffsetFromUTC
         Returned("00081190"),  # RetrieveURL

@@ -52,7 +52,7 @@ SUMMARISED = _ONLY | {"00080056", "00080061", "0020000D", "00201206", "00201208"
 # The table, tags ascending. What is filled in of a value begins with the comma before it.
 _RESULT = (
     '{"00080005":{"vr":"CS","Value":["ISO_IR 192"]},"00080020":{"vr":"DA"%s},"00080030":{"vr":"TM"%s},'
-    '"00080050":{"vr":"SH"%s},"00080056":{"vr":"CS","Value":["ONLINE"]},"00080061":{"vr":"CS"%s},'
+    '"00080050":{"vr":"SH"%s},"00080056":{"vr":"CS","Value":["ONLINE"]},%s'
     '"00080090":{"vr":"PN"%s},%s"00081190":{"vr":"UR","Value":["%s"]},"00100010":{"vr":"PN"%s},"00100020":{"vr":"LO"%s},'
     '"00100030":{"vr":"DA"%s},"00100040":{"vr":"CS"%s},"0020000D":{"vr":"UI","Value":["%s"]},"00200010":{"vr":"SH"%s},'
     '"00201206":{"vr":"IS","Value":[%d]},"00201208":{"vr":"IS","Value":[%d]}}'
@@ -147,7 +147,9 @@ def summary_json(summary: StudySummary, retrieve_url: str) -> str:
         value and ',"Value":' + value for value in packed.split("\n")
     ]
     return _RESULT % (
-        *(date, time, accession, "" if modalities == "[]" else ',"Value":' + modalities, physician),
+        *(date, time, accession),
+        "" if modalities == "[]" else f'"00080061":{{"vr":"CS","Value":{modalities}}},',
+        physician,
         f'"00080201":{{"vr":"SH"{zone}}},' if zone else "",
         *(retrieve_url, name, patient, birth, sex, uid, study, series, instances),
     )
@@ -158,11 +160,12 @@ def summary_dataset(summary: StudySummary, tags: frozenset[Tag]) -> Dataset:
     modalities = tuple(orjson.loads(summary.modalities))
     counted = {
         "00080056": Element("CS", ("ONLINE",)),
-        "00080061": Element("CS", modalities),
         "0020000D": Element("UI", (summary.study_instance_uid,)),
         "00201206": Element("IS", (str(summary.series_count),)),
         "00201208": Element("IS", (str(summary.instance_count),)),
     }
+    if modalities:
+        counted["00080061"] = Element("CS", modalities)
     return {**_read(summary.values, tags), **{tag: element for tag, element in counted.items() if tag in tags}}
 
 

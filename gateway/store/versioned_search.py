@@ -290,11 +290,12 @@ def computed(level: str, candidate: Candidate) -> Dataset:
     """Return the attributes that a search adds to what is stored (PS3.18 Tables 10.6.3-3 to 10.6.3-5)."""
     dataset = {
         "00080056": Element("CS", ("ONLINE",)),  # InstanceAvailability
-        "00080061": Element("CS", candidate.modalities),  # ModalitiesInStudy
         "00080062": Element("UI", candidate.sop_classes),  # SOPClassesInStudy
         "00201206": Element("IS", (str(candidate.series_count),)),  # NumberOfStudyRelatedSeries
         "00201208": Element("IS", (str(candidate.instance_count),)),  # NumberOfStudyRelatedInstances
     }
+    if candidate.modalities:
+        dataset["00080061"] = Element("CS", candidate.modalities)  # ModalitiesInStudy
     if level != "Instance" and (offset := candidate.manifest.timezone):
         dataset["00080201"] = Element("SH", (offset,))  # TimezoneOffsetFromUTC, which instances have
     if level != "Study":

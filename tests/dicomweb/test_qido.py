@@ -81,6 +81,23 @@ async def test_a_study_has_what_the_standard_says(filled: httpx.AsyncClient) -> 
     }
 
 
+@pytest.mark.parametrize("modality", ["", None], ids=["empty", "absent"])
+@pytest.mark.parametrize("query", ["", "&includefield=StudyDescription,ModalitiesInStudy", "&includefield=all"])
+async def test_a_study_without_a_modality_has_no_modalities(
+    client: httpx.AsyncClient, modality: str | None, query: str
+) -> None:
+    """Left out, not empty: OHIF 3.13 looks for its Value, and one such study empties its whole list."""
+    await stored(client, instance(study=A, Modality=modality), instance(study=B))
+
+    [without] = await search(client, f"/studies?StudyInstanceUID={A}{query}")
+    [series] = await search(client, f"/studies/{A}/series?includefield=ModalitiesInStudy")
+    [other] = await search(client, f"/studies?StudyInstanceUID={B}{query}")
+
+    assert "00080061" not in without and "00080061" not in series
+    assert series["00080060"] == {"vr": "CS"}
+    assert values(other, "00080061") == ["CT"]
+
+
 async def test_a_series_has_what_the_standard_says(filled: httpx.AsyncClient) -> None:
     """Q14: Table 10.6.3-4, with the study's UID."""
     [series, _] = await search(filled, f"/studies/{A}/series")

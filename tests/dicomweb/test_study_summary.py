@@ -270,4 +270,4 @@ def test_any_study_is_written_as_by_way_of_a_dataset(
         matched = matched_the_long_way(head, timezone, modalities)
         assert summary_dataset(summary, SUMMARISED) == {
             tag: element for tag, element in matched.items() if tag in SUMMARISED and not element.empty
-        } | {"00080061": Element("CS", modalities)}
+        } | ({"00080061": Element("CS", modalities)} if modalities else {})
