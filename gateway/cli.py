@@ -43,6 +43,19 @@ exit status:
 """
 
 
+# Of the commands that go to servers; commands/login.py reads it.
+LOGIN_EPILOG = """\
+login:
+  The environment has it, for every process can read a command line:
+    DICOMWEB_LOGIN   of the gateway at --url, or of a proxy before it{pacs}
+  is 'basic USER:PASSWORD', 'bearer TOKEN' or 'aws [PROFILE]', and with _FILE at
+  the end of its name a file that holds that. Without it a gateway that asks for
+  a signature gets one by the access key that AWS tools would find.
+"""
+PACS_EPILOG = """
+    PACS_LOGIN       of the DICOMweb server that is imported from"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status."""
     options = parser().parse_args(arguments)
@@ -93,6 +106,8 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+_WEB = ("http://", "https://")
+
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -127,20 +142,31 @@ def add_target(command: argparse.ArgumentParser) -> None:
     """Add the options that say which gateway a command speaks to."""
     target = command.add_mutually_exclusive_group()
     target.add_argument("--data", metavar="FOLDER", help="a data folder that no gateway serves now")
-    target.add_argument("--url", help="the address of a gateway, or of one of its DICOMweb roots")
+    target.add_argument("--url", type=address, help="the address of a gateway, or of one of its DICOMweb roots")
     command.add_argument("--json", action="store_true", help="write JSON")
+    command.epilog = LOGIN_EPILOG.format(pacs="")
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+
+
+def address(text: str) -> str:
+    """Return an address. Raises ArgumentTypeError for one with a user or a password in it, without showing it."""
+    if "@" in text.partition("//")[2].partition("/")[0]:
+        raise argparse.ArgumentTypeError("an address has no login in it, for all can read a command line; see --help")
+    return text
 
 
 def client_of(options: argparse.Namespace) -> AbstractContextManager[Client]:
     """Return a client of the gateway that --url or --data names."""
     from gateway.commands.connect import connected
 
-    return connected(options.url, load_settings(os.environ, {"data": options.data}))
+    return connected(options.url, load_settings(os.environ, {"data": options.data}), os.environ)
 
 
 def add_import(commands: Commands) -> None:
     command = commands.add_parser("import", help="store folders of DICOM files, or studies of another DICOMweb server")
-    command.add_argument("paths", metavar="PATH", nargs="+", help="a file, a folder and all below it, or one https://…")
+    command.add_argument(
+        "paths", metavar="PATH", nargs="+", type=path, help="a file, a folder and all below it, or one https://…"
+    )
     command.add_argument(
         "--filter",
         action="append",
@@ -150,15 +176,20 @@ def add_import(commands: Commands) -> None:
         help="of a DICOMweb server, only studies that match: PatientID=…, StudyDate=20240101-; may be repeated",
     )
     add_target(command)
+    command.epilog = LOGIN_EPILOG.format(pacs=PACS_EPILOG)
     command.add_argument("--quiet", action="store_true", help="show no progress")
     command.set_defaults(run=run_import)
+
+
+def path(text: str) -> str:
+    """Return a path, or an address. Raises ArgumentTypeError for a login in it."""
+    return address(text) if text.startswith(_WEB) else text
 
 
 def run_import(options: argparse.Namespace) -> int:
     from gateway.commands.import_files import import_files
 
-    addresses = [path for path in options.paths if path.startswith(("http://", "https://"))]
-    if addresses:
+    if any(path.startswith(_WEB) for path in options.paths):
         return run_import_pacs(options)
     if options.filter:
         complain("--filter goes with the address of a DICOMweb server")
@@ -174,13 +205,15 @@ def run_import(options: argparse.Namespace) -> int:
 
 def run_import_pacs(options: argparse.Namespace) -> int:
     from gateway.commands.import_pacs import import_pacs
+    from gateway.commands.login import AT_PACS, Login
 
     if len(options.paths) > 1:
         complain("one DICOMweb server at a time, and no folders with it")
         return 2
+    login = Login(AT_PACS, os.environ, load_settings(os.environ).region)
     with client_of(options) as client:
         filters = dict(options.filter)
-        return import_pacs(options.paths[0], filters, client, as_json=options.json, quiet=options.quiet)
+        return import_pacs(options.paths[0], filters, client, login, as_json=options.json, quiet=options.quiet)
 
 
 def search_filter(text: str) -> tuple[str, str]:

@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
 
 from gateway.errors import Refused, Unreachable
 
+if TYPE_CHECKING:
+    from gateway.commands.login import Login
+
 DICOM_JSON = "application/dicom+json"
+
+# Of pieces, what yields them: a body that is signed is read once for its hash, and once to be sent.
+Body: TypeAlias = "bytes | Callable[[], Iterator[bytes]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +45,12 @@ class Reply:
 class Client:
     """A gateway's DICOMweb root, or any other root of paths, over one connection. Use as a context manager."""
 
-    def __init__(self, root: str, *, unix_socket: Path | None = None) -> None:
+    def __init__(self, root: str, *, unix_socket: Path | None = None, login: Login | None = None) -> None:
         scheme, host, port, path = address_of(root)
         self.root = root.rstrip("/")
+        self._login = login
+        self._logged_in = False
+        self._origin = f"{scheme}://{urlsplit(root).netloc}"
         self._prefix = path.rstrip("/")
         self._connection: HTTPConnection
         if unix_socket is not None:
@@ -65,7 +74,7 @@ class Client:
         self,
         method: str,
         path: str,
-        body: bytes | Iterator[bytes] | None = None,
+        body: Body = b"",
         *,
         query: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -73,14 +82,45 @@ class Client:
     ) -> Reply:
         """Return the answer to a request below the root; 2xx and the statuses expected are answers.
 
-        An iterator is sent in chunks. Raises Refused for any other status, Unreachable where nothing answers, and
-        what the iterator raises.
+        Pieces are sent in chunks. Raises Refused for any other status, Unreachable where nothing answers, and what
+        yields the pieces raises.
         """
         target = self._prefix + path + (f"?{urlencode(query)}" if query else "")
+        if callable(body):
+            self._log_in()
+        reply = self._send(method, target, body, headers or {})
+        if self._login is not None and self._login.answers(self.root, reply):
+            reply = self._send(method, target, body, headers or {})
+        if 200 <= reply.status < 300 or reply.status in expect:
+            return reply
+        raise self._refused(reply)
+
+    def _log_in(self) -> None:
+        """Have the server say once whom it lets in, before it is sent a long body. Raises Refused.
+
+        Who is refused in the middle of a body may not hear why: the server hangs up, and a proxy makes 502 of that.
+        """
+        if self._login is None or self._logged_in:
+            return
+        reply = self._send("GET", f"{self._prefix}/studies?limit=1", b"", {"Accept": DICOM_JSON})
+        if not self._login.answers(self.root, reply) and self._login.refusal(self.root, reply):
+            raise self._refused(reply)
+        self._logged_in = True
+
+    def _refused(self, reply: Reply) -> Refused:
+        told = self._login.refusal(self.root, reply) if self._login is not None else None
+        return Refused(reply.status, problem_of(reply) | ({"detail": told} if told else {}))
+
+    def _send(self, method: str, target: str, body: Body, headers: Mapping[str, str]) -> Reply:
+        """Return the answer to a request, whatever its status. Raises Unreachable."""
+        who: Mapping[str, str] = {}
+        if self._login is not None:
+            who = self._login.headers(method, self._origin + target, body if callable(body) else lambda: [body])
         try:
             # A gateway that refuses a body early answers and hangs up: the answer is there to be read.
             with suppress(BrokenPipeError, ConnectionResetError):
-                self._connection.request(method, target, body, dict(headers or {}))
+                sent = body() if callable(body) else body or None
+                self._connection.request(method, target, sent, {**headers, **who})
             response = self._connection.getresponse()
             content = response.read()
         except (OSError, HTTPException) as error:
@@ -89,10 +129,7 @@ class Client:
         except BaseException:
             self._connection.close()
             raise
-        reply = Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
-        if 200 <= reply.status < 300 or reply.status in expect:
-            return reply
-        raise Refused(reply.status, problem_of(reply))
+        return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
 
 
 class UnixConnection(HTTPConnection):
@@ -119,7 +156,7 @@ def address_of(root: str) -> tuple[str, str, int | None, str]:
     raise Unreachable(f"{root} is no address such as http://127.0.0.1:8080")
 
 
-def problem_of(reply: Reply) -> Mapping[str, Any]:
+def problem_of(reply: Reply) -> dict[str, Any]:
     """Return the problem an answer holds (RFC 9457), an empty one for another body."""
     try:
         problem = json.loads(reply.body)

@@ -131,6 +131,15 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def no_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No access key, login or ~/.netrc of whoever runs the tests."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "DICOMWEB_LOGIN", "PACS_LOGIN"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
 def archive(tmp_path: Path) -> Path:
     """A folder with three CT instances, two of them below a folder of their own."""
     folder = tmp_path / "archive"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
@@ -13,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
+
+from tests.nginx import free_port
 
 ORTHANC = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin:/usr/local/sbin")
 _PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
@@ -39,21 +40,24 @@ def orthanc_installed() -> bool:
 
 
 @contextmanager
-def running_orthanc(folder: Path, servers: Mapping[str, Mapping[str, Any]] | None = None) -> Iterator[Orthanc]:
+def running_orthanc(
+    folder: Path, servers: Mapping[str, Mapping[str, Any]] | None = None, users: Mapping[str, str] | None = None
+) -> Iterator[Orthanc]:
     """Run Orthanc over an empty folder, with the settings it comes with but for these.
 
-    servers: the DICOMweb servers it is a client of, by name, as its setting DicomWeb.Servers has them.
+    servers: the DICOMweb servers it is a client of, by name, as its setting DicomWeb.Servers has them. users: who may
+    log in, with their passwords; without any nobody has to.
     """
     assert ORTHANC is not None
     folder.mkdir(parents=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {
         "StorageDirectory": str(folder / "storage"),
         "IndexDirectory": str(folder / "index"),
         "HttpPort": port,
         "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False,
+        "AuthenticationEnabled": bool(users),
+        "RegisteredUsers": dict(users or {}),
         "DicomServerEnabled": False,
         "OverwriteInstances": True,
         "HttpThreadsCount": 50,
@@ -77,6 +81,8 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         try:
             with urllib.request.urlopen(url, timeout=1):
                 return
+        except HTTPError:  # it asks for a password
+            return
         except (URLError, OSError):
             if process.poll() is not None:
                 break

@@ -13,7 +13,7 @@ import pytest
 from gateway.cli import main
 from gateway.client import Client
 from gateway.commands.versions import value_of
-from tests.conftest import Server, serving
+from tests.conftest import Server
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 
@@ -175,16 +175,6 @@ def test_access_keys_are_not_asked_for_by_a_data_folder(
 
     assert main(["history", STUDY, "--data", data]) == 0
     assert capsys.readouterr().out.startswith("version 1 ")
-
-
-def test_gateway_that_wants_a_signature_says_so(
-    data: str, access_keys: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The commands sign nothing."""
-    with serving(Path(data), "--access-keys", access_keys) as server:
-        assert main(["history", STUDY, "--url", server.url]) == 1
-
-    assert capsys.readouterr().err == "gateway: Missing Authentication Token\n"
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "one", "1.5"])

@@ -6,6 +6,7 @@
     translate       a DICOM JSON edit as an update document
     verify, backup  of a data folder
     connect         the gateway a command speaks to
+    login           how a command says who asks; aws_signature: with an access key, pacs_session: at another server
     terminal        what commands show
 
 Each is a function that takes what its options say and returns an exit status. Those that work on records speak HTTP

@@ -11,7 +11,7 @@ import asyncio
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,20 +21,22 @@ import uvicorn
 
 from gateway.app import opened_store
 from gateway.client import Client, address_of
+from gateway.commands.login import AT_GATEWAY, Login
 from gateway.commands.serve import server_config
 from gateway.errors import AlreadyServed
 from gateway.settings import Settings
 
 
 @contextmanager
-def connected(url: str | None, settings: Settings) -> Iterator[Client]:
+def connected(url: str | None, settings: Settings, environment: Mapping[str, str]) -> Iterator[Client]:
     """Yield a client of the DICOMweb root at `url`, without one of the data folder of the settings.
 
-    `url` is a DICOMweb root, or a server's address, which stands for its `/dicomweb`. Raises Unreachable, and for a
-    folder what opening it raises.
+    `url` is a DICOMweb root, or a server's address, which stands for its `/dicomweb`. Raises Unreachable,
+    InvalidSettings for a login that is none, and for a folder what opening it raises.
     """
     if url is not None:
-        with Client(dicomweb_root(url)) as client:
+        login = Login(AT_GATEWAY, environment, settings.region)
+        with Client(dicomweb_root(url), login=login) as client:
             yield client
         return
     with tempfile.TemporaryDirectory(prefix="gateway-") as private:

@@ -29,6 +29,9 @@ _PIECE = 1024 * 1024
 # PS3.10 section 8.6 and PS3.3 F.3: the directory of a medium has no pixels and no place in an archive.
 _DICOMDIR = b"1.2.840.10008.1.3.10\0"
 
+# What no other file would fare better with: a redirect, a login, a right, the address, the disk.
+_OF_THE_GATEWAY = {301, 302, 303, 307, 308, 401, 403, 404, 405, 502, 503, 504, 507}
+
 NOT_A_FILE = "not a regular file"
 UNREADABLE = "not readable"
 NOT_DICOM = "not a DICOM file (PS3.10)"
@@ -61,7 +64,7 @@ class Summary:
 def import_files(paths: Sequence[Path], client: Client, *, as_json: bool, quiet: bool = False) -> int:
     """Store every DICOM file below the paths; return 0 if all were stored, 1 if some were not.
 
-    Raises Unreachable, and Refused where the gateway cannot store anything any more (507, 503).
+    Raises Unreachable, and Refused where the gateway takes nothing at all: it knows not who asks, or has no room.
     """
     started = time.monotonic()
     summary = Summary()
@@ -165,7 +168,7 @@ def store(client: Client, batch: Sequence[Found], summary: Summary) -> None:
             summary.skip(batch[0].path, UNREADABLE)
             return
     except Refused as refused:
-        if refused.status in (503, 507):
+        if refused.status in _OF_THE_GATEWAY:
             raise
         if len(batch) == 1:
             summary.refused.append((batch[0].path, str(refused)))
@@ -186,7 +189,7 @@ def send(client: Client, batch: Sequence[Found]) -> Reply:
         "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
         "Accept": DICOM_JSON,
     }
-    return client.request("POST", "/studies", multipart(batch, boundary), headers=headers, expect=(409,))
+    return client.request("POST", "/studies", lambda: multipart(batch, boundary), headers=headers, expect=(409,))
 
 
 def multipart(batch: Sequence[Found], boundary: str) -> Iterator[bytes]:

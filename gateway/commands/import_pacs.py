@@ -20,13 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.client import Client, path_of
 from gateway.commands.import_files import BATCH_BYTES, BATCH_FILES, Found, Summary, print_summary, report, store
+from gateway.commands.login import Login
 from gateway.commands.terminal import ProgressBar, plural
 from gateway.dicom.multipart import Event, MultipartReader, PartBegins, PartData
-from gateway.errors import InvalidMultipart, InvalidSettings, Refused, TooLarge, Unreachable
+from gateway.errors import InvalidMultipart, InvalidSettings, TooLarge, Unreachable
 
 if TYPE_CHECKING:
     from dicomweb_client.api import DICOMwebClient
-    from requests import Response, Session
+    from requests import Response
+
+    from gateway.commands.pacs_session import PacsSession
 
 PAGE = 200
 # A series has no more instances than this; a body that goes on is not one.
@@ -62,14 +65,17 @@ class Pull:
     fetched: int = 0
 
 
-def import_pacs(url: str, filters: Mapping[str, str], client: Client, *, as_json: bool, quiet: bool = False) -> int:
+def import_pacs(
+    url: str, filters: Mapping[str, str], client: Client, login: Login, *, as_json: bool, quiet: bool = False
+) -> int:
     """Store every instance of the matching studies; return 0 if all were stored, 1 if some were not.
 
-    Raises Unreachable, Refused where a search there or anything here is refused, InvalidSettings without the library.
+    Raises Unreachable, Refused where the login or a search there or anything here is refused, InvalidSettings without
+    the library.
     """
     started = time.monotonic()
     pull = Pull()
-    with connected(url) as (pacs, session):
+    with connected(url, login) as (pacs, session):
         series = list(find_series(pacs, filters))
         with ProgressBar(len(series), "series", sys.stderr, hidden=quiet) as progress:
             for number, one in enumerate(series):
@@ -85,20 +91,25 @@ def import_pacs(url: str, filters: Mapping[str, str], client: Client, *, as_json
 
 
 @contextmanager
-def connected(url: str) -> Iterator[tuple[DICOMwebClient, Session]]:
-    """Yield a DICOMweb client and its session. Raises InvalidSettings without the library, Unreachable."""
+def connected(url: str, login: Login) -> Iterator[tuple[DICOMwebClient, PacsSession]]:
+    """Yield a DICOMweb client and its session. Raises InvalidSettings without the library, Unreachable, Refused."""
     try:
         import requests
         from dicomweb_client.api import DICOMwebClient
+
+        from gateway.commands.pacs_session import PacsSession
     except ImportError as error:
         problem = "to import from a PACS, install dicomweb-client: pip install 'dicomweb-gateway[pacs]'"
         raise InvalidSettings([problem]) from error
     try:
-        with requests.Session() as session:
-            yield DICOMwebClient(url.rstrip("/"), session=session, timeout=TIMEOUT), session
+        with PacsSession(url, login) as session:
+            pacs = DICOMwebClient(url.rstrip("/"), session=session, timeout=TIMEOUT)
+            # It asks for half a minute again where nothing answers at all: not before somebody ever did.
+            pacs.set_http_retry_params(retry=False)
+            yield pacs, session
     except requests.HTTPError as error:
-        status = error.response.status_code if error.response is not None else 500
-        raise Refused(status, {"detail": f"{url} answered {status}"}) from error
+        assert error.response is not None  # dicomweb-client raises it of an answer
+        raise session.refused(error.response) from error
     except requests.RequestException as error:
         raise Unreachable(f"{url} does not answer ({type(error).__name__})") from error
 
@@ -122,6 +133,7 @@ def find_studies(pacs: DICOMwebClient, filters: Mapping[str, str]) -> list[str]:
         page = pacs.search_for_studies(limit=PAGE, offset=len(found), search_filters=dict(filters))
         new = {uid: None for dataset in page if (uid := value(dataset, _STUDY)) and uid not in found}
         found |= new
+        pacs.set_http_retry_params()
         if not new:
             return list(found)
 
@@ -142,7 +154,7 @@ def value(dataset: Mapping[str, Any], tag: str) -> str:
 # --------
 
 
-def fetch_missing(session: Session, url: str, series: Series, client: Client, pull: Pull) -> None:
+def fetch_missing(session: PacsSession, url: str, series: Series, client: Client, pull: Pull) -> None:
     """Store a series, unless the gateway has as many instances of it as the PACS."""
     here = counts(client.get(path_of(series.study) + "/series", **{"SeriesInstanceUID": series.uid}) or [])
     if series.count is not None and (here.get(series.uid) or 0) >= series.count:
@@ -151,6 +163,11 @@ def fetch_missing(session: Session, url: str, series: Series, client: Client, pu
     before = pull.summary.stored + len(pull.summary.refused)
     address = url.rstrip("/") + path_of(series.study, series.uid)
     with session.get(address, headers={"Accept": _ACCEPT}, stream=True, timeout=TIMEOUT) as response:
+        if response.status_code in (
+            401,
+            403,
+        ):  # as of a token that has expired: every other series would be refused too
+            raise session.refused(response)
         if response.status_code != 200:
             pull.summary.refused.append((str(series), f"the PACS answered {response.status_code}"))
             return
