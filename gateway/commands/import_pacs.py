@@ -163,10 +163,7 @@ def fetch_missing(session: PacsSession, url: str, series: Series, client: Client
     before = pull.summary.stored + len(pull.summary.refused)
     address = url.rstrip("/") + path_of(series.study, series.uid)
     with session.get(address, headers={"Accept": _ACCEPT}, stream=True, timeout=TIMEOUT) as response:
-        if response.status_code in (
-            401,
-            403,
-        ):  # as of a token that has expired: every other series would be refused too
+        if response.status_code in (401, 403):  # as where a token has expired: of every other series too
             raise session.refused(response)
         if response.status_code != 200:
             pull.summary.refused.append((str(series), f"the PACS answered {response.status_code}"))
