@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -13,7 +13,7 @@ from gateway.dicom.json_model import BulkUri
 from gateway.dicom.part10 import PixelElement
 from gateway.dicomweb.preconditions import image_set_etag, study_etag
 from gateway.dicomweb.responses import Validators
-from gateway.dicomweb.targets import Target, bulk_uri_of, datastore_of, requested_version, single, target_of
+from gateway.dicomweb.targets import Target, address_of, bulk_uri_of, datastore_of, requested_version, single, target_of
 from gateway.errors import Gone, NotFound
 from gateway.metadata.image_set import ImageSetMetadata
 from gateway.state import State
@@ -56,6 +56,11 @@ class Located:
         files = await self.store.files(self.datastore_id, member.image_set_id, member.version, self._wanted)
         await self.check(member, files.instances)
         return files
+
+    def address(self, root: str, member: Member, below: str = "") -> Callable[[str], str]:
+        """Return what makes the address of an instance in an image set, or of what is below it, as `bulk_uri` does."""
+        series = Target(self.target.study, member.series_instance_uid)
+        return address_of(root, series, below, self.version and member.version, self.image_set_id)
 
     def bulk_uri(self, root: str, member: Member, uid: str) -> BulkUri:
         """Return what makes the address of a bulk value of an instance in an image set, in the version located."""

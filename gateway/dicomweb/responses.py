@@ -101,6 +101,11 @@ def warn(response: Response, root: str, texts: Iterable[str]) -> Response:
 # -- multipart
 
 
+def part_fields(media_type: str, location: str) -> dict[str, str]:
+    """Return the header fields of a part. location: the address of the resource it is (PS3.18 Table 8.4.2-1)."""
+    return {"Content-Type": media_type, "Content-Location": location}
+
+
 def new_boundary() -> str:
     """Return a boundary that nobody can have put into the data."""
     return secrets.token_hex(16)
@@ -112,10 +117,9 @@ async def multipart_body(parts: AsyncIterator[Part], boundary: str) -> AsyncIter
     Small pieces are gathered, because each chunk that is sent costs as much as copying many of them.
     """
     gathered = _Gathered()
-    heads = _PartHeads(boundary)
     first = True
     async for headers, chunks in parts:
-        gathered.add(part_head(boundary, headers, first=True) if first else heads.of(headers))
+        gathered.add(part_head(boundary, headers, first=first))
         first = False
         for chunk in chunks:
             if len(chunk) >= _CHUNK:
@@ -126,20 +130,6 @@ async def multipart_body(parts: AsyncIterator[Part], boundary: str) -> AsyncIter
                 yield gathered.rest()
     gathered.add(closing(boundary))
     yield gathered.rest()
-
-
-class _PartHeads:
-    """What comes before the parts of one body but the first. There are few kinds of parts, each written once."""
-
-    def __init__(self, boundary: str) -> None:
-        self._boundary = boundary
-        self._written: dict[tuple[tuple[str, str], ...], bytes] = {}
-
-    def of(self, headers: Mapping[str, str]) -> bytes:
-        fields = tuple(headers.items())
-        if fields not in self._written:
-            self._written[fields] = part_head(self._boundary, headers, first=False)
-        return self._written[fields]
 
 
 class _Gathered:
@@ -183,17 +173,17 @@ async def multipart_response(
     body = multipart_body(parts, boundary)
     headers = {**headers, "Content-Type": f'{MULTIPART}; type="{media_type}"; boundary={boundary}'}
     if sizes:
-        heads = _PartHeads(boundary)
-        length = sum(len(heads.of(fields)) + size for fields, size in sizes) - len("\r\n") + len(closing(boundary))
+        heads = sum(len(part_head(boundary, fields, first=at == 0)) for at, (fields, _) in enumerate(sizes))
+        length = heads + sum(size for _, size in sizes) + len(closing(boundary))
         if length <= _CHUNK:  # a stream would take two tasks more to send
             return Response(b"".join([chunk async for chunk in body]), 200, headers)
         headers["Content-Length"] = str(length)
     return Streamed(await begun(body), 200, headers)
 
 
-async def one_part(data: Buffer, media_type: str) -> AsyncIterator[Part]:
+async def one_part(data: Buffer, media_type: str, location: str) -> AsyncIterator[Part]:
     """Yield the only part of a multipart body."""
-    yield {"Content-Type": media_type}, [data]
+    yield part_fields(media_type, location), [data]
 
 
 async def begun(made: AsyncIterator[_Made]) -> AsyncIterator[_Made]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -100,12 +101,24 @@ def _address(scheme: str, server: tuple[str, int] | None, host: bytes | None, pa
     return str(URL(scope={"scheme": scheme, "server": server, "headers": headers, "path": path}))
 
 
+def address_of(
+    root: str, series: Target, below: str = "", version: int | None = None, image_set_id: str = ""
+) -> Callable[[str], str]:
+    """Return what makes the absolute address of an instance of a series, or of what is below the instance."""
+    before, after = f"{root}{series.path}/instances/", below + _asked(version, image_set_id)
+    return lambda uid: f"{before}{uid}{after}"
+
+
 def bulk_uri_of(root: str, target: Target, version: int | None = None, image_set_id: str = "") -> BulkUri:
     """Return what makes the absolute address of a bulk value of an instance, in an image set if one is named."""
+    query = _asked(version, image_set_id)
+    return lambda bulk: f"{root}{target.path}/bulkdata/{bulk.uri}{query}"
+
+
+def _asked(version: int | None, image_set_id: str) -> str:
     asked = [f"version={version}"] if version is not None else []
     asked += [f"imageSetId={image_set_id}"] if image_set_id else []
-    query = f"?{'&'.join(asked)}" if asked else ""
-    return lambda bulk: f"{root}{target.path}/bulkdata/{bulk.uri}{query}"
+    return f"?{'&'.join(asked)}" if asked else ""
 
 
 def requested_version(request: Request[State], name: str = "version") -> int | None:

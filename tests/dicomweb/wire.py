@@ -47,9 +47,18 @@ async def in_pieces(body: bytes, size: int = 1000) -> AsyncIterator[bytes]:
 
 def parts(response: httpx.Response) -> list[tuple[str, bytes]]:
     """Return the parts of a multipart response, content type without quotes and bytes, as a mail parser reads them."""
+    return [(str(part["Content-Type"]).replace('"', ""), _content(part)) for part in _messages(response)]
+
+
+def locations(response: httpx.Response) -> list[str]:
+    """Return the Content-Location of each part of a multipart response."""
+    return [str(part["Content-Location"]) for part in _messages(response)]
+
+
+def _messages(response: httpx.Response) -> list[Message]:
     head = f"Content-Type: {response.headers['content-type']}\r\n\r\n".encode()
     message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + response.content)
-    return [(str(part["Content-Type"]).replace('"', ""), _content(part)) for part in message.iter_parts()]
+    return list(message.iter_parts())
 
 
 def _content(part: Message) -> bytes:

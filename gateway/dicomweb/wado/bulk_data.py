@@ -13,7 +13,7 @@ from gateway.dicomweb.locate import Located, locate
 from gateway.dicomweb.media_types import ALL_BULK_DATA, BULK_DATA
 from gateway.dicomweb.negotiation import OCTETS, negotiate
 from gateway.dicomweb.problems import endpoint
-from gateway.dicomweb.responses import Part, Validators, begun, multipart_response, not_modified, one_part
+from gateway.dicomweb.responses import Part, Validators, begun, multipart_response, not_modified, one_part, part_fields
 from gateway.dicomweb.targets import root_url
 from gateway.dicomweb.wado.metadata import dataset_of
 from gateway.dicomweb.wado.pixel_values import retrieve_pixel_value
@@ -41,7 +41,8 @@ async def retrieve_bulk_data(request: Request[State]) -> Response:
         return unchanged
     data = await located.store.read(await located.store.bulk_data(located.datastore_id, member.image_set_id, uri))
     if offer.multipart:
-        return await multipart_response(one_part(data, offer.name), offer.name, validators.headers)
+        location = located.bulk_uri(root_url(request), member, located.target.instance)(BulkData(uri))
+        return await multipart_response(one_part(data, offer.name, location), offer.name, validators.headers)
     return ranged(request, data, validators.etag, validators.headers | {"Content-Type": offer.name})
 
 
@@ -66,5 +67,4 @@ async def _all_parts(located: Located, root: str) -> AsyncIterator[Part]:
             address_of = located.bulk_uri(root, member, uid)
             for uri in dict.fromkeys(bulk_uris(dataset_of(metadata, uid))):
                 address = await located.store.bulk_data(located.datastore_id, member.image_set_id, uri)
-                headers = {"Content-Type": OCTETS, "Content-Location": address_of(BulkData(uri))}
-                yield headers, [await located.store.read(address)]
+                yield part_fields(OCTETS, address_of(BulkData(uri))), [await located.store.read(address)]

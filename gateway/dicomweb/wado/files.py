@@ -46,8 +46,8 @@ class Writing:
     def keeps_syntax(self, file: InstanceFile) -> bool:
         return self.syntaxes[file.sop_instance_uid] == file.transfer_syntax_uid
 
-    async def written(self) -> AsyncIterator[tuple[str, Sequence[Buffer]]]:
-        """Yield the transfer syntax of each file and its pieces.
+    async def written(self) -> AsyncIterator[tuple[str, str, Sequence[Buffer]]]:
+        """Yield the SOP Instance UID of each file, its transfer syntax and its pieces.
 
         Raises InvalidPart10, NotAcceptable, TooLarge for what cannot be written.
         """
@@ -57,10 +57,10 @@ class Writing:
             for place, file in enumerate(batch):
                 pieces = await self._without_rewriting(file, splices)
                 if pieces is not None:
-                    yield file.transfer_syntax_uid, pieces
+                    yield file.sop_instance_uid, file.transfer_syntax_uid, pieces
                     continue
                 metadata = metadata or await self._metadata({one.sop_instance_uid for one in batch[place:]})
-                yield await self._rewritten(file, metadata)
+                yield file.sop_instance_uid, *await self._rewritten(file, metadata)
 
     async def _without_rewriting(self, file: InstanceFile, splices: _Splices) -> Sequence[Buffer] | None:
         """Return a file that came, with what was edited above its instance; None for one that has to be rewritten.

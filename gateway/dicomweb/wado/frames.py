@@ -6,18 +6,20 @@ Pixels are not edited: what is sent is what was received, or the same without lo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.dicom.dataset import BulkData
 from gateway.dicom.part10 import EXPLICIT_VR_LITTLE_ENDIAN
 from gateway.dicomweb.locate import Located, locate
 from gateway.dicomweb.media_types import FRAMES
 from gateway.dicomweb.negotiation import OCTETS, Choice, Offer, negotiate
 from gateway.dicomweb.problems import endpoint
-from gateway.dicomweb.responses import Part, Validators, multipart_response, not_modified
+from gateway.dicomweb.responses import Part, Validators, multipart_response, not_modified, part_fields
+from gateway.dicomweb.targets import root_url
 from gateway.dicomweb.wado.instance_pixels import (
     StoredPixels,
     check_numbers,
@@ -70,13 +72,15 @@ async def answer_frames(
     if unchanged := not_modified(request, validators):
         unchanged.headers.update(caching)
         return unchanged
+    location = _location(request, pixels, named=bool(numbers))
     numbers = numbers or frame_numbers(frames)
     check_numbers(frames, numbers)
     choice, first = await _first(choices, frames, numbers[0], await makes_of(request, choices))
     headers = validators.headers | caching
     if choice.multipart:
-        sizes = [({"Content-Type": _content_type(choice, first)}, len(first.data))] if len(numbers) == 1 else None
-        return await multipart_response(_parts(frames, numbers, choice, first), choice.name, headers, sizes)
+        fields = part_fields(_content_type(choice, first), location(numbers[0]))
+        sizes = [(fields, len(first.data))] if len(numbers) == 1 else None
+        return await multipart_response(_parts(frames, numbers, choice, first, location), choice.name, headers, sizes)
     headers |= {"Content-Type": _content_type(choice, first)}
     return ranged(request, memoryview(first.data), validators.etag, headers)
 
@@ -149,11 +153,26 @@ def _lossless(syntaxes: Iterable[TransferSyntax], stored: TransferSyntax, makes:
     return [one.uid for one in syntaxes if one.encodes and one.lossless and makes(one.uid, stored)]
 
 
-async def _parts(frames: Frames, numbers: Sequence[int], offer: Offer, first: TranscodedFrame) -> AsyncIterator[Part]:
+def _location(request: Request[State], pixels: StoredPixels, *, named: bool) -> Callable[[int], str]:
+    """Return what makes the address of a frame's part: its own where frames were named, else that of the pixel data.
+
+    PS3.18 10.4.3.3.6: a part of pixel data is found by the BulkDataURI of the metadata.
+    """
+    located, root = pixels.located, root_url(request)
+    [member], uid = located.members, located.target.instance
+    if named:
+        return lambda number: located.address(root, member, f"/frames/{number}")(uid)
+    value = located.bulk_uri(root, member, uid)(BulkData(pixels.frames.tag))
+    return lambda number: value
+
+
+async def _parts(
+    frames: Frames, numbers: Sequence[int], offer: Offer, first: TranscodedFrame, location: Callable[[int], str]
+) -> AsyncIterator[Part]:
     uid = first.transfer_syntax.uid
     for at, number in enumerate(numbers):
         frame = first if at == 0 else await _made(frames, number, uid)
-        yield {"Content-Type": _content_type(offer, frame)}, [frame.data]
+        yield part_fields(_content_type(offer, frame), location(number)), [frame.data]
 
 
 def _content_type(offer: Offer, frame: TranscodedFrame) -> str:

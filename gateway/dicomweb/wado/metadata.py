@@ -6,7 +6,7 @@ Pixel data are in them by their address, which is that of a bulk value named by 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -22,7 +22,7 @@ from gateway.dicomweb.media_types import INSTANCE_METADATA, METADATA
 from gateway.dicomweb.negotiation import DICOM_XML, negotiate
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.qido import SPECIFIC_CHARACTER_SET
-from gateway.dicomweb.responses import Part, begun, multipart_response, not_modified
+from gateway.dicomweb.responses import Part, begun, multipart_response, not_modified, part_fields
 from gateway.dicomweb.streamed import Chunk, Streamed
 from gateway.dicomweb.targets import root_url, target_of
 from gateway.dicomweb.wado.metadata_json import WRITER, part_texts, pixel_members
@@ -30,6 +30,7 @@ from gateway.dicomweb.wado.transfer_syntax import AVAILABLE_TRANSFER_SYNTAX_UID,
 from gateway.metadata.image_set import ImageSetMetadata
 from gateway.metadata.mapping import to_dataset
 from gateway.state import State
+from gateway.store.contents import Member
 
 # How many instances a thread encodes at a time: the event loop gets a turn between.
 _BATCH = 64
@@ -55,7 +56,8 @@ async def retrieve_metadata(request: Request[State]) -> Response:
         return await multipart_response(_xml_parts(located, root), DICOM_XML, headers)
     headers = {**headers, "Content-Type": offer.name}
     if offer.name == DICOM_XML:
-        return Streamed(await begun(_documents(located, root, _xml)), 200, headers)
+        documents = (document async for _, document in _documents(located, root, _xml))
+        return Streamed(await begun(documents), 200, headers)
     if located.target.instance:
         return Response(b"[%b]" % await _instance_json(located, root), 200, headers)
     return Streamed(await begun(_json_array(located, root)), 200, headers)
@@ -93,24 +95,28 @@ def _xml(metadata: ImageSetMetadata, uid: str, bulk_uri: BulkUri, pixels: PixelE
 
 
 async def _xml_parts(located: Located, root: str) -> AsyncIterator[Part]:
-    async for document in _documents(located, root, _xml):
-        yield {"Content-Type": DICOM_XML}, [document]
+    async for address, document in _documents(located, root, _xml):
+        yield part_fields(DICOM_XML, address), [document]
 
 
-async def _documents(located: Located, root: str, encode: Encode) -> AsyncIterator[bytes]:
-    async for documents in _encoded(located, root, encode):
-        for document in documents:
-            yield document
+async def _documents(located: Located, root: str, encode: Encode) -> AsyncIterator[tuple[str, bytes]]:
+    """Yield the address of each instance's metadata, and its dataset, encoded. The text is UTF-8, and says so."""
+    async for member, uids, documents in _encoded(located, root, encode):
+        for address, document in zip(map(located.address(root, member, "/metadata"), uids), documents, strict=True):
+            yield address, document
 
 
-async def _encoded(located: Located, root: str, encode: Encode) -> AsyncIterator[list[bytes]]:
-    """Yield each instance's dataset, encoded, a batch at a time. The text is UTF-8, and says so."""
+async def _encoded(
+    located: Located, root: str, encode: Encode
+) -> AsyncIterator[tuple[Member, Sequence[str], Sequence[bytes]]]:
+    """Yield instances of an image set and their datasets, encoded, a batch at a time."""
     for member in located.members:
         metadata, pixels = await asyncio.gather(located.metadata(member), located.pixel_elements(member))
         of = partial(_encoded_one, encode, metadata, pixels, partial(located.bulk_uri, root, member))
         uids = list(metadata.instances)
         for at in range(0, len(uids), _BATCH):
-            yield await asyncio.to_thread(list, map(of, uids[at : at + _BATCH]))
+            batch = uids[at : at + _BATCH]
+            yield member, batch, await asyncio.to_thread(list, map(of, batch))
 
 
 def _encoded_one(

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.dicom.dataset import Tag
+from gateway.dicom.dataset import BulkData, Tag
 from gateway.dicom.encoding import swapped
 from gateway.dicom.part10 import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -29,6 +29,7 @@ from gateway.dicomweb.media_types import BULK_DATA
 from gateway.dicomweb.negotiation import OCTETS, Choice, negotiate
 from gateway.dicomweb.responses import Validators, begun, multipart_response, not_modified, one_part
 from gateway.dicomweb.streamed import Chunk, Streamed
+from gateway.dicomweb.targets import root_url
 from gateway.dicomweb.wado.frames import answer_frames, cache_control, frame_offers
 from gateway.dicomweb.wado.instance_pixels import StoredPixels, computed, stored_object, stored_pixels
 from gateway.dicomweb.wado.ranges import ranged
@@ -57,7 +58,7 @@ async def retrieve_pixel_value(request: Request[State], tag: Tag) -> Response:
     choices = negotiate(request, [*offers, *BULK_DATA] if frames.encapsulated else [*BULK_DATA, *offers])
     if not frames.encapsulated and _is_native(choices[0]):
         value = await computed(frames.value_little_endian) if frames.big_endian else frames.value
-        return await _value(request, located, pixels.stored, choices[0], value)
+        return await _value(request, located, pixels.stored, choices[0], tag, value)
     if frames.count > 1 and not choices[0].offer.multipart and frames.transfer_syntax.decodes:
         return await _decoded(request, pixels)
     possible = [choice for choice in choices if frames.count == 1 or choice.offer.multipart]
@@ -72,7 +73,7 @@ def _is_native(choice: Choice) -> bool:
 
 
 async def _value(
-    request: Request[State], located: Located, stored: StoredObject, choice: Choice, value: memoryview
+    request: Request[State], located: Located, stored: StoredObject, choice: Choice, tag: Tag, value: memoryview
 ) -> Response:
     """Return native pixel data, whole or a range of the bytes."""
     validators = _validators(located, stored, "value")
@@ -81,7 +82,8 @@ async def _value(
         unchanged.headers.update(headers)
         return unchanged
     if choice.offer.multipart:
-        return await multipart_response(one_part(value, OCTETS), OCTETS, headers)
+        location = located.bulk_uri(root_url(request), located.members[0], located.target.instance)(BulkData(tag))
+        return await multipart_response(one_part(value, OCTETS, location), OCTETS, headers)
     return ranged(request, value, validators.etag, headers)
 
 
@@ -115,7 +117,7 @@ async def _undescribed(request: Request[State], located: Located, tag: Tag, reas
     choice = negotiate(request, BULK_DATA)[0]
     stored = await stored_object(located, located.members[0], located.target.instance)
     value = await asyncio.to_thread(_native_value, await located.store.read(stored.address), tag, reason)
-    return await _value(request, located, stored, choice, value)
+    return await _value(request, located, stored, choice, tag, value)
 
 
 def _native_value(file: Buffer, tag: Tag, reason: NotAcceptable) -> memoryview:

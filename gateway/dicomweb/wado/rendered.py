@@ -15,8 +15,8 @@ from gateway.dicomweb.locate import Located, locate
 from gateway.dicomweb.media_types import RENDERED, RENDERED_PARTS, THUMBNAIL
 from gateway.dicomweb.negotiation import Offer, negotiate
 from gateway.dicomweb.problems import endpoint
-from gateway.dicomweb.responses import Part, Validators, multipart_response, not_modified
-from gateway.dicomweb.targets import Target, root_url, single
+from gateway.dicomweb.responses import Part, Validators, multipart_response, not_modified, part_fields
+from gateway.dicomweb.targets import root_url, single
 from gateway.dicomweb.wado.instance_pixels import check_numbers, computed, edited_frames, edited_frames_kept, frame_list
 from gateway.dicomweb.wado.shown_as_is import document, video
 from gateway.dicomweb.wado.transfer_syntax import stored_syntax
@@ -120,10 +120,9 @@ async def _parts(
                 raise
             continue
         made = True
-        target = Target(located.target.study, image.member.series_instance_uid, image.uid)
         frame = "" if image.number is None else f"/frames/{image.number}"
-        location = f"{root}{target.path}{frame}/rendered"
-        yield {"Content-Type": rendering.media_type, "Content-Location": location}, [picture]
+        location = located.address(root, image.member, f"{frame}/rendered")(image.uid)
+        yield part_fields(rendering.media_type, location), [picture]
 
 
 async def _picture(located: Located, image: _Image, rendering: Rendering, *, animated: bool) -> bytes:

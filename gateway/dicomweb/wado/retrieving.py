@@ -16,7 +16,7 @@ from gateway.dicomweb.locate import Located, locate
 from gateway.dicomweb.media_types import INSTANCE, INSTANCES
 from gateway.dicomweb.negotiation import DICOM, Choice, negotiate
 from gateway.dicomweb.problems import endpoint
-from gateway.dicomweb.responses import Part, multipart_response, not_modified, pieces, warn
+from gateway.dicomweb.responses import Part, multipart_response, not_modified, part_fields, pieces, warn
 from gateway.dicomweb.streamed import Streamed
 from gateway.dicomweb.targets import root_url
 from gateway.dicomweb.wado.bulk_data import retrieve_all_bulk_data, retrieve_bulk_data
@@ -43,10 +43,10 @@ async def retrieve(request: Request[State]) -> Response:
     try:
         if planned.offer.multipart:
             return await _multipart(request, writing, planned)
-        syntax, chunks = await anext(writing[0].written())
+        _, syntax, chunks = await anext(writing[0].written())
     except (InvalidPart10, TooLarge) as error:
         raise NotAcceptable(str(error)) from error
-    headers = located.validators.headers | _part_headers(syntax)
+    headers = located.validators.headers | {"Content-Type": _content_type(syntax)}
     headers["Content-Length"] = str(sum(map(len, chunks)))
     return Streamed(pieces(chunks), 200, headers)
 
@@ -64,37 +64,41 @@ async def _plan(
 
 
 async def _multipart(request: Request[State], writing: Sequence[Writing], planned: Plan) -> Response:
-    located = writing[0].located
-    response = await multipart_response(
-        _parts(writing), DICOM, located.validators.headers, _known_sizes(writing, planned.syntaxes)
-    )
+    root, headers = root_url(request), writing[0].located.validators.headers
+    sizes = _known_sizes(writing, planned.syntaxes, root)
+    response = await multipart_response(_parts(writing, root), DICOM, headers, sizes)
     if not planned.left_out:
         return response
     # 206: some instances cannot be had in any transfer syntax the client accepts.
     response.status_code = 206
     text = f"{planned.left_out} instances are not available in the transfer syntaxes that were asked for."
-    return warn(response, root_url(request), [text])
+    return warn(response, root, [text])
 
 
-async def _parts(writing: Sequence[Writing]) -> AsyncIterator[Part]:
+async def _parts(writing: Sequence[Writing], root: str) -> AsyncIterator[Part]:
     for image_set in writing:
-        async for syntax, chunks in image_set.written():
-            yield _part_headers(syntax), chunks
+        address = image_set.located.address(root, image_set.member)
+        async for uid, syntax, chunks in image_set.written():
+            yield part_fields(_content_type(syntax), address(uid)), chunks
 
 
-def _known_sizes(writing: Sequence[Writing], syntaxes: Mapping[str, str]) -> list[tuple[Mapping[str, str], int]] | None:
+def _known_sizes(
+    writing: Sequence[Writing], syntaxes: Mapping[str, str], root: str
+) -> list[tuple[Mapping[str, str], int]] | None:
     """Return header fields and size of each part; None where a file has to be written to know how long it is."""
     sizes: list[tuple[Mapping[str, str], int]] = []
     for image_set in writing:
+        address = image_set.located.address(root, image_set.member)
         for file in image_set.wanted:
             if not image_set.as_received(file):
                 return None
-            sizes.append((_part_headers(syntaxes[file.sop_instance_uid]), file.stored.address.length))
+            uid = file.sop_instance_uid
+            sizes.append((part_fields(_content_type(syntaxes[uid]), address(uid)), file.stored.address.length))
     return sizes
 
 
-def _part_headers(syntax: str) -> dict[str, str]:
-    return {"Content-Type": f"{DICOM}; transfer-syntax={syntax}" if syntax else DICOM}
+def _content_type(syntax: str) -> str:
+    return f"{DICOM}; transfer-syntax={syntax}" if syntax else DICOM
 
 
 # PS3.18 Tables 10.4.1-1 and 10.4.1-4.
