@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from encodings import normalize_encoding
 from encodings.aliases import aliases
 
@@ -85,10 +85,14 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An offer a client accepts, and the transfer syntaxes it wants: "*" for any; none if it named none."""
+    """An offer a client accepts, and the transfer syntaxes it wants: "*" for any; none if it named none.
+
+    rank: less is wanted more; of choices of one rank the client likes all as much (RFC 9110 section 12.5.1).
+    """
 
     offer: Offer
     transfer_syntaxes: tuple[str, ...] = ()
+    rank: tuple[float, ...] = field(default=(), compare=False)
 
 
 @functools.lru_cache(maxsize=KEPT_HEADERS)
@@ -127,7 +131,11 @@ def read_accept(text: str) -> tuple[list[MediaType], bool]:
             ranges.append(one)
         else:
             complete = False
-    return sorted(ranges, key=lambda one: (-one.quality, -one.specificity)), complete
+    return sorted(ranges, key=_order), complete
+
+
+def _order(one: MediaType) -> tuple[float, int]:
+    return -one.quality, -one.specificity
 
 
 def _elements(text: str) -> list[str]:
@@ -170,8 +178,8 @@ def _acceptable(parameters: tuple[str, ...], headers: tuple[str, ...], offers: t
     if not (named or ranges) and complete:
         return tuple(Choice(offer, ("*",)) for offer in offers)
     choices = [
-        Choice(offer, one.transfer_syntaxes or (("*",) if "*" in one.name else ()))
-        for asked in (named, ranges)
+        Choice(offer, one.transfer_syntaxes or (("*",) if "*" in one.name else ()), (at, *_order(one)))
+        for at, asked in enumerate((named, ranges))
         for one in asked
         if one.quality > 0
         for offer in _matching(one, offers)

@@ -91,6 +91,36 @@ async def test_a_tile_costs_the_same_wherever_it_is(
     assert (await client.get(f"{path}/frames/{TILES + 1}")).status_code == 404
 
 
+# Of each tile, by dicom-microscopy-viewer 0.48, which is OHIF's microscopy mode too.
+VIEWER = ", ".join(
+    f'multipart/related; type="{name}"; transfer-syntax={uid}'
+    for name, uid in (
+        ("image/jls", "1.2.840.10008.1.2.4.80"),
+        ("image/jls", "1.2.840.10008.1.2.4.81"),
+        ("image/jp2", "1.2.840.10008.1.2.4.90"),
+        ("image/jp2", "1.2.840.10008.1.2.4.91"),
+        ("image/jpx", "1.2.840.10008.1.2.4.92"),
+        ("image/jpx", "1.2.840.10008.1.2.4.93"),
+        ("application/octet-stream", "*"),
+        ("image/jpeg", "1.2.840.10008.1.2.4.50"),
+    )
+)
+
+
+async def test_a_viewer_that_takes_tiles_as_they_are_gets_them_so(client: httpx.AsyncClient) -> None:
+    """W5: the ranges are of one quality, and the first that needs no transcoding is taken; by quality it is another."""
+    frames = tiles()[:2]
+    await stored(client, slide(frames, "basic"))
+    path = "/dicomweb/studies/1.2.3/series/1.2.3.1/instances/1.2.3.1.1/frames/1"
+    less_wanted = VIEWER.replace("=*", "=*;q=0.9").replace("=1.2.840.10008.1.2.4.50", "=1.2.840.10008.1.2.4.50;q=0.9")
+
+    [as_stored] = parts(await client.get(path, headers={"Accept": VIEWER}))
+    [transcoded] = parts(await client.get(path, headers={"Accept": less_wanted}))
+
+    assert as_stored == ("application/octet-stream; transfer-syntax=1.2.840.10008.1.2.4.50", padded(frames[0]))
+    assert transcoded[0] == "image/jls; transfer-syntax=1.2.840.10008.1.2.4.80"
+
+
 def padded(frame: bytes) -> bytes:
     """Return a frame as a fragment holds it, of even length."""
     return frame + b"\0" * (len(frame) % 2)

@@ -110,14 +110,21 @@ def frame_offers(stored: TransferSyntax, single: bool) -> list[Offer]:
 
 
 async def _first(choices: Sequence[Choice], frames: Frames, number: int, makes: Makes) -> tuple[Offer, TranscodedFrame]:
-    """Return the first choice that the pixels fit into, and a frame made so. Raises NotAcceptable."""
+    """Return the first choice that the pixels fit into, and a frame made so. Raises NotAcceptable.
+
+    Of choices that the client likes as much as each other, one that leaves them as they are stored goes first: a viewer
+    of slides names JPEG-LS before "*", and a slide in JPEG would be transcoded tile by tile.
+    """
+    stored = frames.transfer_syntax
+    possible = [(choice, uid) for choice in choices for uid in frame_syntaxes(choice, stored, makes)]
+    if len(choices) > 1:
+        possible.sort(key=lambda one: (one[0].rank, one[1] != _as_stored(stored)))
     reason = NotAcceptable("not in these transfer syntaxes: ask for *, the one that is stored")
-    for choice in choices:
-        for uid in frame_syntaxes(choice, frames.transfer_syntax, makes):
-            try:
-                return choice.offer, await _made(frames, number, uid)
-            except NotAcceptable as error:
-                reason = error
+    for choice, uid in possible:
+        try:
+            return choice.offer, await _made(frames, number, uid)
+        except NotAcceptable as error:
+            reason = error
     raise reason
 
 
@@ -136,7 +143,7 @@ def frame_syntaxes(choice: Choice, stored: TransferSyntax, makes: Makes = makes_
     is named, as HealthImaging's guide asks for HTJ2K. Native frames are the same in every native transfer syntax but
     for the byte order, and go by the name of Explicit VR Little Endian.
     """
-    as_stored = EXPLICIT_VR_LITTLE_ENDIAN if stored.family == "native" else stored.uid
+    as_stored = _as_stored(stored)
     name, named = choice.offer.name, choice.transfer_syntaxes
     lossless = _lossless(syntaxes_of(name), stored, makes)
     own = [as_stored] if name in stored.media_types else []
@@ -147,6 +154,10 @@ def frame_syntaxes(choice: Choice, stored: TransferSyntax, makes: Makes = makes_
         possible = {*own, *lossless, *as_octets, *([stored.uid] if own else [])}
         return [uid for uid in named if uid in possible]
     return [*own, *lossless] if own or stored.decodes or name != OCTETS else [as_stored]
+
+
+def _as_stored(stored: TransferSyntax) -> str:
+    return EXPLICIT_VR_LITTLE_ENDIAN if stored.family == "native" else stored.uid
 
 
 def _lossless(syntaxes: Iterable[TransferSyntax], stored: TransferSyntax, makes: Makes) -> list[str]:
