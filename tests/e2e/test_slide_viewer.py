@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import httpx
 import pydicom
@@ -19,7 +17,7 @@ from pydicom.dataset import Dataset
 from tests.conftest import Server, serving
 from tests.dicomweb.edits import MERGE_PATCH, pn
 from tests.dicomweb.test_slides import slide
-from tests.e2e.browser import CAN_BROWSE, HERE, printed_by
+from tests.e2e.browser import CAN_BROWSE, HERE, printed_by, site_of
 
 PACKAGES = Path(os.environ.get("SLIDE_VIEWER", "")) / "node_modules"
 VIEWER = PACKAGES / "dicom-microscopy-viewer" / "dist" / "dynamic-import"
@@ -36,29 +34,12 @@ TILE, COLUMNS, ROWS = 256, 4, 3
 COLOURS = [(60 * column, 80 * row, 40 + 50 * column) for row in range(1, ROWS + 1) for column in range(COLUMNS)]
 
 
-class Site(SimpleHTTPRequestHandler):
-    """The page, and what it loads: the viewer, its worker, dicomweb-client."""
-
-    def translate_path(self, path: str) -> str:
-        name = urlsplit(path).path
-        for root, folder in (("/dicom-microscopy-viewer/", VIEWER), ("/static/js/", VIEWER), ("/", HERE)):
-            if name == "/dicomweb-client.js":
-                return str(CLIENT)
-            if name.startswith(root):
-                return str(folder / name.removeprefix(root))
-        raise AssertionError(path)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def site() -> Iterator[str]:
-    """The origin of the page."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{httpd.server_port}"
-        httpd.shutdown()
+    """The origin of the page, of the viewer and its worker, and of dicomweb-client."""
+    roots = {"/dicom-microscopy-viewer/": VIEWER, "/static/js/": VIEWER, "/dicomweb-client.js": CLIENT, "/": HERE}
+    with site_of(roots) as origin:
+        yield origin
 
 
 @pytest.fixture
