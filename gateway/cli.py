@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -24,10 +25,13 @@ EXIT_STATUS: tuple[tuple[type[GatewayError], int], ...] = (
     (errors.AddressInUse, 75),
     (errors.StorageFailed, 74),  # EX_IOERR
     (errors.StorageFull, 74),
+    (errors.NoDataFolder, 66),  # EX_NOINPUT
     (errors.Unreachable, 69),  # EX_UNAVAILABLE
     (errors.InvalidRequest, 65),  # EX_DATAERR
     (errors.GatewayError, 1),
 )
+
+INTERRUPTED = 130  # 128 and SIGINT, as shells have it
 
 EPILOG = """\
 exit status:
@@ -35,11 +39,12 @@ exit status:
   1   it was refused, or not all of it was done: standard error says why
   2   the command line is wrong
   65  an input file is not what it has to be
-  66  an input file cannot be read
+  66  an input file or a data folder is not there, or cannot be read
   69  no gateway answers at the address given
   74  the disk or the database failed
   75  the data folder or the port is in use
   78  a setting is wrong
+  130 it was interrupted
 """
 
 
@@ -73,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        return 130  # 128 and SIGINT
+        complain(options.interrupted)
+        return INTERRUPTED
 
 
 def complain(sentence: str) -> None:
@@ -90,6 +96,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"dicomweb-gateway {__version__}")
+    top.set_defaults(interrupted="interrupted")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         add_serve,
@@ -155,11 +162,12 @@ def address(text: str) -> str:
     return text
 
 
-def client_of(options: argparse.Namespace) -> AbstractContextManager[Client]:
+def client_of(options: argparse.Namespace, *, may_make_folder: bool = False) -> AbstractContextManager[Client]:
     """Return a client of the gateway that --url or --data names."""
     from gateway.commands.connect import connected
 
-    return connected(options.url, load_settings(os.environ, {"data": options.data}), os.environ)
+    settings = load_settings(os.environ, {"data": options.data})
+    return connected(options.url, settings, os.environ, may_make_folder=may_make_folder)
 
 
 def add_import(commands: Commands) -> None:
@@ -178,7 +186,8 @@ def add_import(commands: Commands) -> None:
     add_target(command)
     command.epilog = LOGIN_EPILOG.format(pacs=PACS_EPILOG)
     command.add_argument("--quiet", action="store_true", help="show no progress")
-    command.set_defaults(run=run_import)
+    what_now = "interrupted: what was stored stays, and the same command goes on from there"
+    command.set_defaults(run=run_import, interrupted=what_now)
 
 
 def path(text: str) -> str:
@@ -199,7 +208,7 @@ def run_import(options: argparse.Namespace) -> int:
         complain(f"{path} does not exist")
     if missing:
         return 66
-    with client_of(options) as client:
+    with client_of(options, may_make_folder=True) as client:
         return import_files([Path(path) for path in options.paths], client, as_json=options.json, quiet=options.quiet)
 
 
@@ -211,16 +220,25 @@ def run_import_pacs(options: argparse.Namespace) -> int:
         complain("one DICOMweb server at a time, and no folders with it")
         return 2
     login = Login(AT_PACS, os.environ, load_settings(os.environ).region)
-    with client_of(options) as client:
+    with client_of(options, may_make_folder=True) as client:
         filters = dict(options.filter)
         return import_pacs(options.paths[0], filters, client, login, as_json=options.json, quiet=options.quiet)
 
 
 def search_filter(text: str) -> tuple[str, str]:
-    """Return an attribute and the value to match. Raises ValueError, which argparse tells as a usage error."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.isalnum() or not value:
-        raise ValueError
+    """Return an attribute and the value to match. Raises ArgumentTypeError, which argparse tells as a usage error.
+
+    A server ignores what it does not know (PS3.18 section 8.3.4.2): a name that is misspelt would find every study.
+    """
+    from gateway.dicom.dictionary import keywords, tag_of
+
+    name, _, value = text.partition("=")
+    if not name or not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not ATTRIBUTE=VALUE, as PatientID=P1")
+    if tag_of(name) is None:
+        near = difflib.get_close_matches(name, keywords(), n=1)
+        hint = f"did you mean {near[0]}?" if near else "it takes keywords and tags, as PatientID and 00100020"
+        raise argparse.ArgumentTypeError(f"{name} is no attribute of DICOM: {hint}")
     return name, value
 
 
@@ -245,7 +263,11 @@ def run_translate(options: argparse.Namespace) -> int:
         complain(f"{error.filename}: {error.strerror}")
         return 66
     profile = load_settings(os.environ).constraint_profile
-    return translate(edit, document, profile=profile, primary=not options.not_primary, force=options.force)
+    try:
+        return translate(edit, document, profile=profile, primary=not options.not_primary, force=options.force)
+    except errors.InvalidRequest as error:
+        complain(f"{options.metadata if isinstance(error, errors.InvalidDocument) else options.edit}: {error}")
+        return 65
 
 
 def read_input(name: str) -> bytes:
@@ -276,17 +298,25 @@ def add_revert(commands: Commands) -> None:
 
 
 def add_resource(command: argparse.ArgumentParser) -> None:
-    command.add_argument("study", metavar="STUDY", help="Study Instance UID")
-    command.add_argument("series", metavar="SERIES", nargs="?", help="Series Instance UID")
+    command.add_argument("study", metavar="STUDY", type=uid, help="Study Instance UID")
+    command.add_argument("series", metavar="SERIES", type=uid, nargs="?", help="Series Instance UID")
     add_target(command)
 
 
+def uid(text: str) -> str:
+    """Return a UID. Raises ArgumentTypeError, which argparse tells as a usage error."""
+    from gateway.dicom.query_string import is_uid
+
+    if not is_uid(text):
+        raise argparse.ArgumentTypeError(str(errors.InvalidUid(repr(text))))
+    return text
+
+
 def version(text: str) -> int:
-    """Return a version number. Raises ValueError, which argparse tells as a usage error."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    """Return a version number. Raises ArgumentTypeError, which argparse tells as a usage error."""
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text!r} is no version: the first is 1, and `gateway history` lists them")
+    return int(text)
 
 
 def run_history(options: argparse.Namespace) -> int:
@@ -328,16 +358,7 @@ def run_verify(options: argparse.Namespace) -> int:
     from gateway.commands.verify import verify_folder
 
     folder = load_settings(os.environ, {"data": options.data}).data
-    return with_input(lambda: verify_folder(folder, options.level, as_json=options.json))
-
-
-def with_input(run: Callable[[], int]) -> int:
-    """Return what a command returns, 66 where the folder it is to read is none."""
-    try:
-        return run()
-    except errors.NotFound as error:
-        complain(str(error))
-        return 66
+    return verify_folder(folder, options.level, as_json=options.json)
 
 
 def add_backup(commands: Commands) -> None:
@@ -355,7 +376,7 @@ def run_backup(options: argparse.Namespace) -> int:
     from gateway.commands.backup import backup_folder
 
     folder = load_settings(os.environ, {"data": options.data}).data
-    return with_input(lambda: backup_folder(folder, options.target, options.previous, as_json=options.json))
+    return backup_folder(folder, options.target, options.previous, as_json=options.json)
 
 
 def add_demo(commands: Commands) -> None:

@@ -14,6 +14,7 @@
       ConstraintViolations      the constraints forbid the edit; all of them at once
       NotFound                  no such data store, study, image set, instance, version, job
         Gone                      it was there, and a later version has it no more
+        NoDataFolder              a folder is no data folder
       VersionConflict           the version named is not the current one
         PreconditionFailed        ... and it was named by If-Match
       PreconditionRequired      the edit names no version, and the settings ask for one
@@ -175,6 +176,15 @@ class Gone(NotFound):
         super().__init__(kind, name)
         since = "was deleted, moved or given another UID"
         self.args = (f"{kind} {name} {since}; its older versions can be read, and reverted to",)
+
+
+class NoDataFolder(NotFound):
+    """There is no data folder at a path. way_out: what else to name."""
+
+    def __init__(self, folder: str, way_out: str = "") -> None:
+        super().__init__("data folder", folder)
+        if way_out:
+            self.args = (f"{self}: {way_out}",)
 
 
 class VersionConflict(GatewayError):

@@ -35,8 +35,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_nginx(folder: Path, server: str, port: int | None = None, *, tls: str = "") -> Iterator[Nginx]:
-    """Run nginx with one server on loopback. server: what is in its block; tls: " ssl" to listen so."""
+def running_nginx(folder: Path, server: str, port: int | None = None, *, tls: bool = False) -> Iterator[Nginx]:
+    """Run nginx with one server on loopback. server: what is in its block."""
     assert NGINX is not None
     folder.mkdir(parents=True)
     port = port or free_port()
@@ -50,7 +50,7 @@ def running_nginx(folder: Path, server: str, port: int | None = None, *, tls: st
             log_format asked '$http_authorization $http_x_amz_date $http_x_amz_security_token';
             access_log {folder}/asked asked;
             client_max_body_size 2g; proxy_request_buffering off;
-            server {{ listen 127.0.0.1:{port}{tls}; {server} }}
+            server {{ listen 127.0.0.1:{port}{" ssl" if tls else ""}; {server} }}
         }}
         """)
     process = subprocess.Popen([NGINX, "-p", folder, "-c", folder / "nginx.conf"], stderr=subprocess.DEVNULL)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import signal
+import socket
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from gateway.cli import EPILOG, EXIT_STATUS, main
+from gateway.cli import EPILOG, EXIT_STATUS, INTERRUPTED, main
 from gateway.settings import Settings
 
 
@@ -26,7 +30,30 @@ def test_every_exit_status_is_in_the_operators_page(capsys: pytest.CaptureFixtur
     in_page = set(re.findall(r"^\| (\d+) \|", page, re.MULTILINE))
     in_help = set(re.findall(r"^  (\d+) ", EPILOG, re.MULTILINE))
 
-    assert in_page == in_help == {"0", "2", "66", *(str(status) for _, status in EXIT_STATUS)}
+    assert in_page == in_help == {"0", "2", "66", str(INTERRUPTED), *(str(status) for _, status in EXIT_STATUS)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["import", "."], "interrupted: what was stored stays, and the same command goes on from there"),
+        (["history", "1.2"], "interrupted"),
+    ],
+)
+def test_interrupted_command_says_so(arguments: list[str], said: str, archive: Path) -> None:
+    """Ctrl-C is status 130 and a sentence, here while a gateway does not answer."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = [sys.executable, "-m", "gateway", *arguments, "--url", address]
+        with subprocess.Popen(command, cwd=archive, stderr=subprocess.PIPE, text=True) as process:
+            connection, _ = silent.accept()
+            with connection:
+                connection.recv(1)
+                process.send_signal(signal.SIGINT)
+                _, output = process.communicate(timeout=30)
+
+    assert (process.returncode, output) == (130, f"gateway: {said}\n")
 
 
 def test_help_has_the_default_of_every_setting(

@@ -53,7 +53,7 @@ def test_import_into_a_folder_that_is_served_says_to_go_through_the_server(
         status = main(["import", str(archive), "--data", str(tmp_path / "data")])
 
     assert status == 75
-    assert capsys.readouterr().err.endswith(": to go through it, give its address with --url\n")
+    assert capsys.readouterr().err.endswith(": stop it, or take another folder, or go through it with --url\n")
 
 
 def test_import_again_changes_nothing(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,6 +96,36 @@ def test_a_filter_goes_with_one_server(arguments: list[str], capsys: pytest.Capt
     assert main(["import", *arguments]) == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("PatientId=P1", "PatientId is no attribute of DICOM: did you mean PatientID?"),
+        ("limit=1", "limit is no attribute of DICOM: it takes keywords and tags, as PatientID and 00100020"),
+        ("PatientID", "'PatientID' is not ATTRIBUTE=VALUE, as PatientID=P1"),
+        ("PatientID=", "'PatientID=' is not ATTRIBUTE=VALUE, as PatientID=P1"),
+    ],
+)
+def test_a_filter_is_of_an_attribute(text: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A server ignores a name that it does not know: a misspelt one would fetch the whole archive."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["import", "http://127.0.0.1:9/dicom-web", "--filter", text])
+
+    assert capsys.readouterr().err.endswith(f"argument --filter: {message}\n")
+
+
+def test_what_the_pacs_says_of_a_filter_is_told(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 1."""
+    filters = ["--filter", "StudyDate=tuesday"]
+
+    assert main(["import", server.dicomweb, *filters, "--data", str(tmp_path / "data")]) == 1
+    assert capsys.readouterr().err == (
+        f"gateway: {server.dicomweb} answered 400: query parameter StudyDate: neither a value of VR DA nor a range of "
+        "them\n"
+    )
+
+
 def test_without_the_library_it_says_what_to_install(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

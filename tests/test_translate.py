@@ -111,18 +111,18 @@ def test_translate_writes_the_update_document(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "gateway: $"),
-        ("[]", "gateway: $: is an empty array"),
-        ('{"00100010": {"vr": "LO"}}', "gateway: $.00100010"),
+        ("{", "$"),
+        ("[]", "$: is an empty array"),
+        ('{"00100010": {"vr": "LO"}}', "$.00100010"),
         (
             json.dumps(OF_STUDY | DESCRIPTION),
-            "gateway: $.0008103E: is of the series, and the edit does not name which",
+            "$.0008103E: is of the series, and the edit does not name which",
         ),
-        (json.dumps({"0020000E": OF_SERIES["0020000E"]} | DESCRIPTION), "gateway: $.0020000D: is missing"),
-        (json.dumps(OF_STUDY), "gateway: the edit says what it is of, and changes nothing"),
+        (json.dumps({"0020000E": OF_SERIES["0020000E"]} | DESCRIPTION), "$.0020000D: is missing"),
+        (json.dumps(OF_STUDY), "the edit says what it is of, and changes nothing"),
         (
             json.dumps([OF_STUDY | PATIENT_NAME, PATIENT_NAME | {"0020000D": {"vr": "UI", "Value": ["1.2"]}}]),
-            "gateway: an update is of one image set",
+            "an update is of one image set",
         ),
     ],
 )
@@ -137,7 +137,7 @@ def test_translate_of_what_is_no_edit_is_one_sentence(
 
     written = capsys.readouterr()
     assert (status, written.out) == (65, "")
-    assert written.err.startswith(message) and written.err.count("\n") == 1
+    assert written.err.startswith(f"gateway: {path}: {message}") and written.err.count("\n") == 1
 
 
 def test_translate_of_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,7 +212,8 @@ def test_translate_against_another_study(tmp_path: Path, document: Path, capsys:
     (tmp_path / "edit.json").write_text(json.dumps(PATIENT_NAME | {"0020000D": {"vr": "UI", "Value": ["1.2"]}}))
 
     assert main(["translate", str(tmp_path / "edit.json"), "--metadata", str(document)]) == 65
-    assert capsys.readouterr().err == "gateway: the edit is of another study than the metadata\n"
+    said = f"gateway: {tmp_path}/edit.json: the edit is of another study than the metadata\n"
+    assert capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize(

@@ -131,11 +131,6 @@ def test_revert_to_the_current_version_changes_nothing(data: str, capsys: pytest
     ("arguments", "status", "message"),
     [
         (["history", "1.2.3"], 1, "gateway: study 1.2.3 does not exist\n"),
-        (
-            ["history", "x"],
-            1,
-            "gateway: the study in the path is not a UID: only digits and dots, 1 to 256 of them\n",
-        ),
         (["diff", STUDY, "--from", "1", "--to", "7"], 1, None),
         (["revert", STUDY, "--to", "7"], 1, None),
     ],
@@ -183,7 +178,27 @@ def test_version_that_is_no_number_is_a_usage_error(number: str, capsys: pytest.
     with pytest.raises(SystemExit, match="2"):
         main(["revert", STUDY, "--to", number])
 
-    assert "argument --to: invalid version value" in capsys.readouterr().err
+    said = f"argument --to: {number!r} is no version: the first is 1, and `gateway history` lists them\n"
+    assert capsys.readouterr().err.endswith(said)
+
+
+@pytest.mark.parametrize("name", ["x", "", "../../livez"])
+def test_what_is_no_uid_is_a_usage_error(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It would be another path of the gateway, and what that answered no help."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["history", name])
+
+    said = f"argument STUDY: {name!r} is not a UID: only digits and dots, 1 to 256 of them\n"
+    assert capsys.readouterr().err.endswith(said)
+
+
+def test_folder_that_is_none_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 66: where a path is misspelt there is no empty folder afterwards, in which no study exists."""
+    assert main(["history", STUDY, "--data", str(tmp_path / "no")]) == 66
+    assert capsys.readouterr().err == (
+        f"gateway: data folder {tmp_path / 'no'} does not exist: name another with --data, or a gateway with --url\n"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_terminal_gets_no_control_characters_of_a_record() -> None:

@@ -23,12 +23,15 @@ from gateway.app import opened_store
 from gateway.client import Client, address_of
 from gateway.commands.login import AT_GATEWAY, Login
 from gateway.commands.serve import server_config
-from gateway.errors import AlreadyServed
+from gateway.errors import AlreadyServed, NoDataFolder
 from gateway.settings import Settings
+from gateway.store.data_folder import require_data_folder
 
 
 @contextmanager
-def connected(url: str | None, settings: Settings, environment: Mapping[str, str]) -> Iterator[Client]:
+def connected(
+    url: str | None, settings: Settings, environment: Mapping[str, str], *, may_make_folder: bool = False
+) -> Iterator[Client]:
     """Yield a client of the DICOMweb root at `url`, without one of the data folder of the settings.
 
     `url` is a DICOMweb root, or a server's address, which stands for its `/dicomweb`. Raises Unreachable,
@@ -39,6 +42,11 @@ def connected(url: str | None, settings: Settings, environment: Mapping[str, str
         with Client(dicomweb_root(url), login=login) as client:
             yield client
         return
+    if not may_make_folder:
+        try:
+            require_data_folder(settings.data)
+        except NoDataFolder as error:
+            raise NoDataFolder(f"{settings.data}", "name another with --data, or a gateway with --url") from error
     with tempfile.TemporaryDirectory(prefix="gateway-") as private:
         path = Path(private, "socket")
         with (
@@ -71,7 +79,7 @@ def in_background(settings: Settings, listener: socket.socket) -> Iterator[None]
     try:
         server = opened.result()
     except AlreadyServed as error:
-        raise AlreadyServed(f"{error}: to go through it, give its address with --url") from error
+        raise AlreadyServed(f"{error}, or go through it with --url") from error
     try:
         yield
     finally:

@@ -18,7 +18,7 @@ from email.message import Message
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.client import Client, path_of
+from gateway.client import Client, address_of, path_of, unreachable
 from gateway.commands.import_files import BATCH_BYTES, BATCH_FILES, Found, Summary, print_summary, report, store
 from gateway.commands.login import Login
 from gateway.commands.terminal import ProgressBar, plural
@@ -101,6 +101,7 @@ def connected(url: str, login: Login) -> Iterator[tuple[DICOMwebClient, PacsSess
     except ImportError as error:
         problem = "to import from a PACS, install dicomweb-client: pip install 'dicomweb-gateway[pacs]'"
         raise InvalidSettings([problem]) from error
+    address_of(url)
     try:
         with PacsSession(url, login) as session:
             pacs = DICOMwebClient(url.rstrip("/"), session=session, timeout=TIMEOUT)
@@ -111,7 +112,7 @@ def connected(url: str, login: Login) -> Iterator[tuple[DICOMwebClient, PacsSess
         assert error.response is not None  # dicomweb-client raises it of an answer
         raise session.refused(error.response) from error
     except requests.RequestException as error:
-        raise Unreachable(f"{url} does not answer ({type(error).__name__})") from error
+        raise Unreachable(unreachable(url, error)) from error
 
 
 # Finding

@@ -78,7 +78,7 @@ class Login:
             return {"Authorization": f"Basic {b64encode(rest.encode()).decode()}"}
         return {"Authorization": f"Bearer {rest}"} if scheme == "bearer" else {}
 
-    def answers(self, root: str, reply: Reply) -> bool:
+    def answers(self, reply: Reply) -> bool:
         """Return whether a request that was refused is to be sent again, signed.
 
         A server that asks for a signature gets one, if no login is set; one that does not ask learns of no access key.
@@ -89,24 +89,24 @@ class Login:
         try:
             self._sign_from_now_on("")
         except InvalidSettings as error:
-            raise Refused(reply.status, {"detail": f"{root} asks for a signature, and {error}"}) from error
+            raise Refused(reply.status, {"detail": f"{reply.root} asks for a signature, and {error}"}) from error
         return True
 
-    def refusal(self, root: str, reply: Reply) -> str | None:
+    def refusal(self, reply: Reply) -> str | None:
         """Return what to tell of an answer that refuses who asked, with the way out; None of any other answer."""
         error, told = error_of(reply), problem_of(reply)
         if self._signature is not None and error in _SIGNED_IN_VAIN:
             by = f"for region {self._signature.region}, with the access key found by {self._signature.found}"
-            return f"{root} refuses the signature, which is {by}: {told.get('message') or error}"
+            return f"{reply.root} refuses the signature, which is {by}: {told.get('message') or error}"
         if error == _MISSING or error in _SIGNED_IN_VAIN:
-            return f"{root} asks for a signature of AWS: {self._way_out(['aws'])}"
+            return f"{reply.root} asks for a signature of AWS: {self._way_out(['aws'])}"
         if reply.status != 401 and (reply.status != 403 or told):
             return None
         if self.source:
-            return f"{root} does not accept the login of {self.source} ({reply.status})"
+            return f"{reply.root} does not accept the login of {self.source} ({reply.status})"
         asked = reply.headers.get("www-authenticate", "").lower()
         schemes = [scheme for scheme in FORMS if re.search(rf"\b{scheme}\b", asked)]
-        return f"{root} asks for a login ({reply.status}): {self._way_out(schemes or [*FORMS])}"
+        return f"{reply.root} asks for a login ({reply.status}): {self._way_out(schemes or [*FORMS])}"
 
     def _way_out(self, schemes: Iterable[str]) -> str:
         forms = " or ".join(f"'{FORMS[scheme][0]}'" for scheme in schemes)

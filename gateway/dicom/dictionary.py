@@ -8,6 +8,7 @@ against dcmtk 3.6.7, whose dictionary is 2022b.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -109,6 +110,11 @@ def entry_of(tag: Tag) -> Entry | None:
 def entry_named(keyword: str) -> Entry | None:
     """Return the dictionary's line for a keyword; None where 2022b has no such keyword."""
     return _BY_KEYWORD.get(keyword)
+
+
+def keywords() -> Iterable[str]:
+    """Return the keywords of 2022b."""
+    return _BY_KEYWORD.keys()
 
 
 def vrs_of(tag: Tag) -> frozenset[str]:

@@ -19,13 +19,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.errors import AlreadyServed, NotEmpty, NotFound, StorageFailed, StorageFull
-from gateway.store.data_folder import FolderLock
+from gateway.errors import AlreadyServed, NotEmpty, StorageFailed, StorageFull
+from gateway.store.data_folder import DATABASE, FolderLock, require_data_folder
 from gateway.store.folders import sync_folder
 from gateway.store.sqlite.connection import Connection
 from gateway.store.sqlite.database import copy_database
 
-_DATABASE = "gateway.db"
 _UNFINISHED = "unfinished.db"
 
 _AT_ONCE = 1024 * 1024
@@ -45,13 +44,11 @@ class BackedUp:
 def backup(folder: Path, target: Path, previous: Path | None = None) -> BackedUp:
     """Copy a data folder into a new one. Packs that `previous`, an earlier copy, has are linked and not copied.
 
-    What was acknowledged before the call is in the copy, and every version in it is whole. Raises NotFound where there
-    is no data folder, NotEmpty where the target holds something, StorageFull and StorageFailed; then the target holds
-    no data folder.
+    What was acknowledged before the call is in the copy, and every version in it is whole. Raises NoDataFolder,
+    NotEmpty where the target holds something, StorageFull and StorageFailed; then the target holds no data folder.
     """
     for source in filter(None, (folder, previous)):
-        if not (source / _DATABASE).is_file():
-            raise NotFound("data folder", str(source))
+        require_data_folder(source)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise NotEmpty(f"{target} is not empty: take a new folder for each backup")
     with _held(folder), _disk_errors(target):
@@ -92,13 +89,13 @@ def _disk_errors(target: Path) -> Iterator[None]:
 
 def _copy(folder: Path, target: Path, previous: Path | None) -> BackedUp:
     done = BackedUp()
-    named = copy_database(folder / _DATABASE, target / _UNFINISHED, _named_packs)
+    named = copy_database(folder / DATABASE, target / _UNFINISHED, _named_packs)
     for name, size in named:
         _copy_pack(name, size, folder, target, previous, done)
     (target / "blobs").mkdir(exist_ok=True)
     for path, _, _ in os.walk(target / "blobs", topdown=False):
         sync_folder(Path(path))
-    os.rename(target / _UNFINISHED, target / _DATABASE)
+    os.rename(target / _UNFINISHED, target / DATABASE)
     sync_folder(target)
     return done
 
@@ -157,7 +154,7 @@ def _link(before: Path, made: Path, size: int) -> bool:
 
 def _take_back(target: Path) -> None:
     """Remove what was made of a copy that failed, also of one that only may not be on the disk."""
-    for path in (target / _DATABASE, *target.glob(f"{_UNFINISHED}*")):
+    for path in (target / DATABASE, *target.glob(f"{_UNFINISHED}*")):
         path.unlink(missing_ok=True)
     shutil.rmtree(target / "blobs", ignore_errors=True)
     (target / "lock").unlink(missing_ok=True)

@@ -12,8 +12,16 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from gateway.errors import AlreadyServed, StorageFailed
+from gateway.errors import AlreadyServed, NoDataFolder, StorageFailed
 from gateway.store.folders import sync_folder
+
+DATABASE = "gateway.db"
+
+
+def require_data_folder(folder: Path) -> None:
+    """Raise NoDataFolder unless the folder is one."""
+    if not (folder / DATABASE).is_file():
+        raise NoDataFolder(str(folder))
 
 
 class FolderLock:

@@ -15,8 +15,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from gateway.errors import GatewayError, NotFound
-from gateway.store.data_folder import FolderLock
+from gateway.errors import GatewayError
+from gateway.store.data_folder import FolderLock, require_data_folder
 from gateway.store.sqlite import log_damage
 from gateway.store.sqlite.connection import Connection
 from gateway.store.sqlite.database import open_to_look_at
@@ -64,10 +64,9 @@ async def verify(folder: Path, level: Level = "checksum") -> Verified:
     """Look for damage in a data folder. The log is looked at as a whole; `level` is about the packs.
 
     exists: every pack named is there. size: it has all its bytes. checksum: they are the ones that came.
-    Raises NotFound where there is no data folder, AlreadyServed while a gateway has it.
+    Raises NoDataFolder, AlreadyServed while a gateway has it.
     """
-    if not (folder / "gateway.db").is_file():
-        raise NotFound("data folder", str(folder))
+    require_data_folder(folder)
     lock = FolderLock(folder)
     try:
         found = Verified()
