@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,9 @@ def test_interrupted_command_says_so(arguments: list[str], said: str, archive: P
         silent.settimeout(30)
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         command = [sys.executable, "-m", "gateway", *arguments, "--url", address]
-        with subprocess.Popen(command, cwd=archive, stderr=subprocess.PIPE, text=True) as process:
+        # Who runs the tests in the background of a shell has SIGINT ignored, and what they start inherits that.
+        heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        with subprocess.Popen(command, cwd=archive, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:
             connection, _ = silent.accept()
             with connection:
                 connection.recv(1)

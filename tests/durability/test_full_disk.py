@@ -94,6 +94,8 @@ def test_a_disk_that_storing_filled_is_served_after_a_restart_too(small_disk: Pa
 def test_without_any_room_the_start_says_so(small_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where something else took the last page a database cannot even be opened: status 74, and later it can."""
     history = ["history", study_uid(1), "--data", str(small_disk / "data")]
+    with serving(small_disk / "data"):
+        pass  # it makes the folder
     assert main(history) == 1
     fill(small_disk / "filler")
     capsys.readouterr()
