@@ -228,7 +228,7 @@ def run_import_pacs(options: argparse.Namespace) -> int:
 def search_filter(text: str) -> tuple[str, str]:
     """Return an attribute and the value to match. Raises ArgumentTypeError, which argparse tells as a usage error.
 
-    A server ignores what it does not know (PS3.18 section 8.3.4.2): a name that is misspelt would find every study.
+    A server ignores what it does not know (PS3.18 section 8.3.4): a name that is misspelt would find every study.
     """
     from gateway.dicom.dictionary import keywords, tag_of
 
