@@ -23,7 +23,7 @@ from gateway.app import opened_store
 from gateway.client import Client, address_of
 from gateway.commands.login import AT_GATEWAY, Login
 from gateway.commands.serve import server_config
-from gateway.errors import AlreadyServed, NoDataFolder
+from gateway.errors import AlreadyServed
 from gateway.settings import Settings
 from gateway.store.data_folder import require_data_folder
 
@@ -43,10 +43,7 @@ def connected(
             yield client
         return
     if not may_make_folder:
-        try:
-            require_data_folder(settings.data)
-        except NoDataFolder as error:
-            raise NoDataFolder(f"{settings.data}", "name another with --data, or a gateway with --url") from error
+        require_data_folder(settings.data, "name another with --data, or a gateway with --url")
     with tempfile.TemporaryDirectory(prefix="gateway-") as private:
         path = Path(private, "socket")
         with (

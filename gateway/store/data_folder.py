@@ -18,10 +18,10 @@ from gateway.store.folders import sync_folder
 DATABASE = "gateway.db"
 
 
-def require_data_folder(folder: Path) -> None:
-    """Raise NoDataFolder unless the folder is one."""
+def require_data_folder(folder: Path, way_out: str = "") -> None:
+    """Raise NoDataFolder unless the folder is one. way_out: what else to name."""
     if not (folder / DATABASE).is_file():
-        raise NoDataFolder(str(folder))
+        raise NoDataFolder(str(folder), way_out)
 
 
 class FolderLock:

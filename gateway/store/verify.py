@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from gateway.errors import GatewayError
-from gateway.store.data_folder import FolderLock, require_data_folder
+from gateway.store.data_folder import DATABASE, FolderLock, require_data_folder
 from gateway.store.sqlite import log_damage
 from gateway.store.sqlite.connection import Connection
 from gateway.store.sqlite.database import open_to_look_at
@@ -89,8 +89,8 @@ def _damage(check: Callable[[Subject], Iterator[str]], subject: Subject) -> list
 
 async def _verify_log(folder: Path, found: Verified) -> list[Piece]:
     """Note what is wrong with the log; return what it says of the packs."""
-    found.damage += _damage(header_damage, folder / "gateway.db")
-    found.damage += _damage(log_file_damage, folder / "gateway.db")
+    found.damage += _damage(header_damage, folder / DATABASE)
+    found.damage += _damage(log_file_damage, folder / DATABASE)
 
     def look(connection: Connection) -> list[Piece]:
         for check in _CHECKS:
@@ -99,7 +99,7 @@ async def _verify_log(folder: Path, found: Verified) -> list[Piece]:
         return connection.execute(_PIECES).fetchall()
 
     try:
-        database = await open_to_look_at(folder / "gateway.db")
+        database = await open_to_look_at(folder / DATABASE)
         try:
             return await database.run(look)
         finally:

@@ -35,7 +35,7 @@ from gateway.store.contents import (
     VersionParts,
 )
 from gateway.store.copying import Copier, record_failure
-from gateway.store.data_folder import FolderLock
+from gateway.store.data_folder import DATABASE, FolderLock
 from gateway.store.editing import INSTANCES_ON_LOOP, Editor
 from gateway.store.edits import Answer, Copy, CopyResult, Destination, Edit, EditResult, Job
 from gateway.store.folders import sync_folder
@@ -100,7 +100,7 @@ async def open_store(
     lock = FolderLock(folder)
     try:
         blobs = BlobsFolder(folder / "blobs", new_id)
-        log = await open_log(folder / "gateway.db")
+        log = await open_log(folder / DATABASE)
     except GatewayError:
         lock.release()
         raise

@@ -55,8 +55,10 @@ async def find_edited(store: Store, datastore_id: str, target: Target) -> Edited
     study = await store.study(datastore_id, target.study)
     try:
         member = _member(study, target)
-    except NotFound as error:
-        raise (error if isinstance(error, Gone) else await absent_series(store, datastore_id, target)) from None
+    except Gone:
+        raise
+    except NotFound:
+        raise await absent_series(store, datastore_id, target) from None
     edited = Edited(store, datastore_id, target, study, member)
     if target.instance and edited.member:
         found = await edited.metadata(edited.member, {target.instance})
