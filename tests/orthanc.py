@@ -81,7 +81,8 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         try:
             with urllib.request.urlopen(url, timeout=1):
                 return
-        except HTTPError:  # it asks for a password
+        except HTTPError as refused:  # it asks for a password
+            refused.close()
             return
         except (URLError, OSError):
             if process.poll() is not None:

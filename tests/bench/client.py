@@ -69,12 +69,16 @@ class Client:
     async def __aexit__(self, *error: object) -> None:
         self._transport.abort()
 
+    async def connect_anew(self) -> None:
+        """Connect again: nothing that the server remembers of the connection is measured, nor that it gave it up."""
+        self._transport.abort()
+        self._answer = _Answer(self._answer.buffer)
+        await self._connect()
+
     async def ask(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
         """Return the answer, whole. Raises Refused."""
         if not self._open or time.monotonic() - self._used > _IDLE:
-            self._transport.abort()
-            self._answer = _Answer(self._answer.buffer)
-            await self._connect()
+            await self.connect_anew()
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}:{self._port}", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         complete = self._answer.begin()
