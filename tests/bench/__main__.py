@@ -150,7 +150,7 @@ def _tell(what: str, whose: str) -> None:
 
 def _about(scale: Scale, folder: Path) -> dict[str, str]:
     """Return where and how the run was: without it, its figures mean nothing."""
-    first, again = (limits.use_memory(256) for _ in range(2))
+    first, again = (limits.use_memory(folder, 256) for _ in range(2))
     return {
         "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "processors": str(os.cpu_count()),
@@ -158,7 +158,7 @@ def _about(scale: Scale, folder: Path) -> dict[str, str]:
             f"{load:.2f}" for load in os.getloadavg()
         ),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "a page of memory (4 KB), used for the first time": f"{first:.1f} µs; used before, {again:.1f} µs",
+        "a page of memory (4 KB) filled": f"{first:.1f} µs; once more, {again:.1f} µs",
         "Python": products.python_version(),
         "SQLite": sqlite3.sqlite_version,
         "Orthanc": products.orthanc_version() if orthanc_installed() else "not installed",

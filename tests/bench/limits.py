@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -83,19 +84,20 @@ def loopback(megabytes: int) -> float:
     return megabytes / seconds
 
 
-def use_memory(megabytes: int) -> float:
-    """Write to each page of so much memory, give it back, and return the microseconds of a page.
+def use_memory(folder: Path, megabytes: int) -> float:
+    """Fill so much memory with a file's bytes, give it back, and return the microseconds of a page.
 
     A virtual machine may have its memory from the host page by page, when one is first used, and lose what it left
     unused for some seconds. Such a page takes as long as 10 KB over HTTP, whoever asks for it: a measurement that comes
-    after this one is of the server and not of the host.
+    right after this one is of the server and not of the host. The kernel takes what was freed last first.
     """
-    pages = megabytes * 2**20 // mmap.PAGESIZE
-    with mmap.mmap(-1, pages * mmap.PAGESIZE) as memory:
+    data = os.urandom(1 << 20)
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
         began = time.perf_counter()
-        memory[:: mmap.PAGESIZE] = b"\1" * pages
+        for _ in range(megabytes):
+            file.write(data)
         seconds = time.perf_counter() - began
-    return seconds / pages * 1e6
+    return seconds / (megabytes * len(data) / mmap.PAGESIZE) * 1e6
 
 
 @contextmanager

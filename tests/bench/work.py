@@ -125,7 +125,7 @@ async def _stow_rate(product: Product, run: Run, kilobytes: int, together: int, 
     """Return instances/s. Each client has a study of its own, as scanners do; making the bodies is not measured."""
     studies = [run.new_study(together * requests) for _ in range(clients)]
     bodies = [list(store_bodies(study, kilobytes, together)) for study in studies]
-    limits.use_memory(256 + 2 * kilobytes * together * requests * clients // 1024)
+    limits.use_memory(run.folder, 256 + 2 * kilobytes * together * requests * clients // 1024)
 
     async def send(client: Client, mine: Sequence[bytes]) -> None:
         for body in mine:
@@ -147,9 +147,9 @@ async def study(product: Product, run: Run) -> Measured:
     there = run.new_study(run.scale.study)
     await store_study(product, there)
     async with Client(product.url, room=64 * 1024 * there.instances) as client:
-        await _with_memory(client)
+        await _with_memory(client, run)
         found = {"retrieve received": await _retrieve(client, product, there.uid)}
-        await _with_memory(client)
+        await _with_memory(client, run)
         name = f"Bench^After{there.number}"
         rename = _rename_here if product.name == "gateway" else _rename_orthanc
         with Stopwatch() as watch:
@@ -168,9 +168,9 @@ async def study(product: Product, run: Run) -> Measured:
     return found
 
 
-async def _with_memory(client: Client) -> None:
+async def _with_memory(client: Client, run: Run) -> None:
     """Have memory at hand (limits.use_memory), and a connection that did not wait meanwhile."""
-    limits.use_memory(512)
+    limits.use_memory(run.folder, 512)
     await client.connect_anew()
 
 
@@ -271,7 +271,7 @@ async def edits(product: Product, run: Run) -> Measured:
     async with Client(product.url) as client:
         for size in run.scale.sizes:
             study = await stored(product, run, size)
-            await _with_memory(client)
+            await _with_memory(client, run)
             times = [await _edit(client, product, study, next(run.numbers)) for _ in range(run.scale.edits)]
             found[f"edit of {size}"] = statistics.median(times)
             if size == run.scale.study:
@@ -298,7 +298,7 @@ async def _edit_at_once(product: Product, studies: Sequence[Study], each: int) -
         for number in range(each):
             times.append(await _edit(client, product, study, number))
 
-    limits.use_memory(256)
+    limits.use_memory(product.folder, 256)
     clients = [await Client(product.url).__aenter__() for _ in studies]
     pairs = list(zip(clients, studies, strict=True))
     seconds = await at_once([partial(edit_often, *pair) for pair in pairs])
@@ -313,7 +313,7 @@ async def small_edits(product: Product, run: Run) -> Measured:
     largest = run.scale.sizes[-1]
     study = await stored(product, run, largest)
     async with Client(product.url) as client:
-        await _with_memory(client)
+        await _with_memory(client, run)
         before = product.database_bytes
         for _ in range(run.scale.edits):
             await _edit(client, product, study, next(run.numbers))
@@ -424,7 +424,7 @@ async def versions(product: Product, run: Run) -> list[tuple[float, float]]:
 async def machine(run: Run) -> Measured:
     """Measure the limits. The server of the constant is asked by the same client as the products."""
     scale, found = run.scale, Measured()
-    limits.use_memory(512)
+    limits.use_memory(run.folder, 512)
     for kilobytes in scale.kilobytes:
         for together, shown in ((scale.stow_together, 100), (1, 1)):
             count = max(scale.stow_together, scale.stow_singles)
