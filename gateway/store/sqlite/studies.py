@@ -61,35 +61,23 @@ def study_for_store(
     arriving: Mapping[str, Collection[str]],
     lately: StudyNow | None = None,
 ) -> tuple[CurrentStudy, dict[str, dict[str, StoredObject]]]:
-    """lately: the study as a commit left it. It is not read where it still is in that version."""
+    """lately: the study as a commit left it. Then it is not read: what is made of an older version is not appended."""
 
     def choose(version: ImageSetVersion) -> Collection[str]:
         return arriving.get(version.series_instance_uid, ()) if version.state != "DELETED" else ()
 
-    study = _still(connection, datastore_id, lately.current, choose) if lately else None
-    if study is None:
+    if lately is None:
         study = current_study(connection, datastore_id, study_instance_uid, choose, to_add=True)
+    else:
+        # A part never changes under its number, so those of another version would be the right ones as well.
+        image_sets = tuple([_with_parts(connection, one, choose) for one in lately.current.image_sets])
+        study = replace(lately.current, image_sets=image_sets)
     stored = {
         image_set.image_set_id: _objects_in_parts(connection, image_set, choose(image_set.properties))
         for image_set in study.image_sets
         if image_set.parts
     }
     return study, stored
-
-
-def _still(connection: Connection, datastore_id: str, study: CurrentStudy, choose: Choice) -> CurrentStudy | None:
-    """Return a study that is kept, with its parts as `current_study` reads them to add to; None where it changed since.
-
-    Whatever changes a study or an image set in it makes a version of it, so the same version is the same study.
-    """
-    datastore = datastore_key(connection, datastore_id)
-    row = connection.execute(
-        "SELECT version FROM study WHERE datastore = ? AND study_instance_uid = ?",
-        (datastore, study.study_instance_uid),
-    ).fetchone()
-    if row is None or row[0] != study.version:
-        return None
-    return replace(study, image_sets=tuple([_with_parts(connection, one, choose) for one in study.image_sets]))
 
 
 def _with_parts(connection: Connection, image_set: CurrentImageSet, choose: Choice) -> CurrentImageSet:

@@ -59,13 +59,17 @@ def changed_of(text: str) -> ChangeSummary:
     return ChangeSummary({level: tuple(named) for level, named in keys.items()}, instances)
 
 
+_IMAGE_SET_KEY = (
+    "SELECT image_set.id, image_set.version FROM image_set JOIN datastore ON datastore.id = image_set.datastore"
+    " WHERE image_set.image_set_id = ? AND datastore.datastore_id = ? AND datastore.status = 'ACTIVE'"
+)
+
+
 def image_set_key(connection: Connection, datastore_id: str, image_set_id: str) -> tuple[int, int]:
-    """Return our key of an image set, and its current version. Raises NotFound."""
-    datastore = datastore_key(connection, datastore_id)
-    row = connection.execute(
-        "SELECT id, version FROM image_set WHERE image_set_id = ? AND datastore = ?", (image_set_id, datastore)
-    ).fetchone()
+    """Return our key of an image set, and its current version. Raises NotFound, also for the data store."""
+    row = connection.execute(_IMAGE_SET_KEY, (image_set_id, datastore_id)).fetchone()
     if row is None:
+        datastore_key(connection, datastore_id)
         raise NotFound("image set", image_set_id)
     return row[0], row[1]
 
