@@ -7,12 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.cli import main
+from gateway.client import Client
+from gateway.commands import import_files
 from tests.conftest import Server, serving
 from tests.samples import ct_series, instance
 
@@ -131,6 +134,31 @@ def test_import_of_more_than_one_batch_stores_all(tmp_path: Path, capsys: pytest
     status, summary = imported(capsys, folder, "--data", tmp_path / "data")
 
     assert (status, summary["stored"], summary["studies"]) == (0, 120, 1)
+
+
+def test_import_whose_gateway_ends_tells_what_was_stored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of three requests is stored, then nothing answers: status 69, and the summary says what is there."""
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    for number, file in enumerate(ct_series(120)):
+        (folder / f"{number:03}").write_bytes(file)
+    with serving(tmp_path / "data") as server:
+
+        def store_and_end(client: Client, batch: Sequence[import_files.Found], summary: import_files.Summary) -> None:
+            store(client, batch, summary)
+            server.process.kill()
+            server.process.wait()
+
+        store = import_files.store
+        monkeypatch.setattr(import_files, "store", store_and_end)
+        status = main(["import", str(folder), "--url", server.url])
+
+    told = capsys.readouterr()
+    assert status == 69
+    assert told.out.startswith("Stored 50 instances of 1 study, ")
+    assert told.err.count("\n") == 1
 
 
 def test_import_of_a_path_that_is_not_there_stores_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

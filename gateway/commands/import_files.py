@@ -13,7 +13,8 @@ import stat
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -68,15 +69,19 @@ def import_files(paths: Sequence[Path], client: Client, *, as_json: bool, quiet:
     """
     started = time.monotonic()
     summary = Summary()
-    files = list(find_files(paths, summary))
-    with ProgressBar(len(files), "files", sys.stderr, hidden=quiet) as progress:
-        for batch in batches(files, summary):
-            store(client, batch, summary)
-            progress.at(batch[-1].number + 1)
-    if as_json:
-        print(json.dumps(report(summary)))
-    else:
-        print_summary(summary, time.monotonic() - started, sys.stdout)
+
+    def tell() -> None:
+        if as_json:
+            print(json.dumps(report(summary)))
+        else:
+            print_summary(summary, time.monotonic() - started, sys.stdout)
+
+    with told_at_the_end(tell, summary):
+        files = list(find_files(paths, summary))
+        with ProgressBar(len(files), "files", sys.stderr, hidden=quiet) as progress:
+            for batch in batches(files, summary):
+                store(client, batch, summary)
+                progress.at(batch[-1].number + 1)
     return 0 if summary.complete else 1
 
 
@@ -238,6 +243,18 @@ def count(answer: Any, batch: Sequence[Found], summary: Summary) -> None:
 
 # Telling
 # -------
+
+
+@contextmanager
+def told_at_the_end(tell: Callable[[], None], summary: Summary) -> Iterator[None]:
+    """Tell what became of all files; where it ends before that, of those that were stored until then, if any."""
+    try:
+        yield
+    except BaseException:
+        if summary.stored:
+            tell()
+        raise
+    tell()
 
 
 def report(summary: Summary) -> dict[str, Any]:

@@ -19,7 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.client import Client, address_of, path_of, unreachable
-from gateway.commands.import_files import BATCH_BYTES, BATCH_FILES, Found, Summary, print_summary, report, store
+from gateway.commands.import_files import (
+    BATCH_BYTES,
+    BATCH_FILES,
+    Found,
+    Summary,
+    print_summary,
+    report,
+    store,
+    told_at_the_end,
+)
 from gateway.commands.login import Login
 from gateway.commands.terminal import ProgressBar, plural
 from gateway.dicom.multipart import Event, MultipartReader, PartBegins, PartData
@@ -75,18 +84,21 @@ def import_pacs(
     """
     started = time.monotonic()
     pull = Pull()
-    with connected(url, login) as (pacs, session):
+
+    def tell() -> None:
+        if as_json:
+            print(json.dumps({**report(pull.summary), "series": {"fetched": pull.fetched, "present": pull.present}}))
+            return
+        if pull.present:
+            print(f"Here already: {plural(pull.present, 'series')}.")
+        print_summary(pull.summary, time.monotonic() - started, sys.stdout)
+
+    with told_at_the_end(tell, pull.summary), connected(url, login) as (pacs, session):
         series = list(find_series(pacs, filters))
         with ProgressBar(len(series), "series", sys.stderr, hidden=quiet) as progress:
             for number, one in enumerate(series):
                 fetch_missing(session, url, one, client, pull)
                 progress.at(number + 1)
-    if as_json:
-        print(json.dumps({**report(pull.summary), "series": {"fetched": pull.fetched, "present": pull.present}}))
-    else:
-        if pull.present:
-            print(f"Here already: {plural(pull.present, 'series')}.")
-        print_summary(pull.summary, time.monotonic() - started, sys.stdout)
     return 0 if pull.summary.complete else 1
 
 
