@@ -6,7 +6,6 @@ import asyncio
 import json
 import shutil
 import sqlite3
-import tarfile
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -18,8 +17,7 @@ from gateway.cli import main
 from gateway.store.sqlite.schema_steps import schemas
 from tests.conftest import serving
 from tests.durability.flips import fill, flipped
-
-FOLDERS = Path(__file__).parent / "store" / "folders"
+from tests.store.older_folders import unpack_older
 
 
 @pytest.fixture(scope="module")
@@ -146,9 +144,7 @@ def schema(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def older(tmp_path: Path, schema: int) -> Path:
     """A data folder as the gateway with so many schema steps left it: stored, edited, deleted, frames read."""
-    with tarfile.open(FOLDERS / f"schema-{schema}.tar.gz") as archive:
-        archive.extractall(tmp_path / "older", filter="data")
-    return tmp_path / "older"
+    return unpack_older(schema, tmp_path / "older")
 
 
 def test_an_older_folder_has_to_be_served_once(older: Path, schema: int, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from tests.dicomweb.edits import DICOM_JSON, MERGE_PATCH
 from tests.dicomweb.pixels import stored_sample
 from tests.dicomweb.wire import parts, patched, stored
 from tests.samples import instance, sample
+from tests.store.older_folders import unpack_older
 
 STUDY = "1.2.3.1"
 AT_STUDY, AT_SERIES = f"/dicomweb/studies/{STUDY}", f"/dicomweb/studies/{STUDY}/series/{STUDY}.1"
@@ -30,7 +30,6 @@ AT_INSTANCE = f"{AT_SERIES}/instances/{STUDY}.1.1"
 AT_PIXELS = f"http://gateway.test{AT_INSTANCE}/bulkdata/7FE00010"
 
 MULTIPART = 'multipart/related; type="application/octet-stream"'
-OLDER = Path(__file__).parents[1] / "store" / "folders"
 
 
 def written(dataset: pydicom.Dataset) -> bytes:
@@ -188,9 +187,7 @@ async def test_only_metadata_name_it(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize("schema", [3, 6, 7])
 async def test_what_was_stored_before_has_it_too(tmp_path: Path, schema: int) -> None:
     """In a data folder of an older gateway nothing says which files have pixels: they are looked at."""
-    with tarfile.open(OLDER / f"schema-{schema}.tar.gz") as archive:
-        archive.extractall(tmp_path / "older", filter="data")
-    settings = Settings(data=tmp_path / "older")
+    settings = Settings(data=unpack_older(schema, tmp_path / "older"))
 
     async with opened_store(settings) as store, app_client(create_app(settings, store)) as client:
         series = [value["00081190"]["Value"][0] for value in (await client.get("/dicomweb/series")).json()]

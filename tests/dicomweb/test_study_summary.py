@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +31,10 @@ from gateway.store.versioned_search import Collector
 from tests.conftest import app_client
 from tests.dicomweb.wire import patched, stored, stow
 from tests.samples import SAMPLES, instance
+from tests.store.older_folders import unpack_older
 from tests.strategies import elements
 
 A, B = "1.2.3.1", "1.2.3.2"
-FOLDERS = Path(__file__).parents[1] / "store" / "folders"
 
 FUZZY = Condition(("00100010",), "PN", "fuzzy", ("compressed",))
 DESCRIBED = Condition(("00081030",), "LO", "wildcard", ("e*1",))
@@ -176,9 +175,7 @@ async def test_a_value_that_a_summary_has_no_place_for_is_in_the_results(
 @pytest.mark.parametrize("schema", [3, 6])
 async def test_an_older_folder_gets_summaries(tmp_path: Path, schema: int) -> None:
     """Of the studies that are there, with what an edit changed before; the deleted one has none."""
-    with tarfile.open(FOLDERS / f"schema-{schema}.tar.gz") as archive:
-        archive.extractall(tmp_path / "older", filter="data")
-    settings = Settings(data=tmp_path / "older")
+    settings = Settings(data=unpack_older(schema, tmp_path / "older"))
 
     async with opened_store(settings) as store, app_client(create_app(settings, store)) as client:
         page = await store.search((await store.default_datastore()).datastore_id, Query("Study", summaries=True))

@@ -55,8 +55,8 @@ from tests.durability.write_paths import (
     back_up,
     edit_with_a_key,
     incoming,
-    unpack_older,
 )
+from tests.store.older_folders import unpack_older
 
 TIMEOUT = 60  # seconds for one run, which takes a twentieth of one
 
@@ -202,7 +202,7 @@ class Loop:
         self.starts: dict[Start, Path] = {start: folder / start for start in get_args(Start)}
         forked(lambda: self._prepare(self.starts["stored"], crash=False))
         forked(lambda: self._prepare(self.starts["crashed"], crash=True))
-        unpack_older(self.starts["older"])
+        unpack_older(3, self.starts["older"])
         self.before = {start: self._contents(path) for start, path in self.starts.items()}
 
     async def _prepare(self, folder: Path, *, crash: bool) -> dict[str, Any]:

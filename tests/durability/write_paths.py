@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import tarfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +32,6 @@ from tests.durability.gateway_requests import (
 # The study that is written to, one that is created, one more, and one that must not notice.
 STUDY, NEW_STUDY, ANOTHER, BYSTANDER = 1, 4, 5, 3
 
-OLDER = Path(__file__).parents[1] / "store" / "folders" / "schema-3.tar.gz"
 
 Start = Literal["nothing", "stored", "crashed", "older"]
 Write = Callable[[Gateway], Awaitable[httpx.Response]]
@@ -199,12 +197,6 @@ async def read_frames(gateway: Gateway) -> httpx.Response:
     frame = {"imageFrameId": instance["ImageFrames"][0]["ID"]}
     answer = await gateway.client.post(f"{path}/getImageFrame", json=frame)
     return httpx.Response(answer.status_code, text="" if answer.is_success else answer.text)
-
-
-def unpack_older(folder: Path) -> None:
-    """Make a data folder as a gateway with three schema steps left it."""
-    with tarfile.open(OLDER) as archive:
-        archive.extractall(folder, filter="data")
 
 
 PATHS = (
