@@ -18,6 +18,7 @@ from gateway.errors import StorageFull, VersionConflict
 from gateway.store.contents import Datastore
 from gateway.store.log.appends import Append, ImageSetColumns, NewVersion, StudyColumns
 from gateway.store.log.contents import Candidate, CurrentStudy, Filter, SearchLevel, SearchOrder, Stored
+from gateway.store.log.protocol import StudyChanged
 from gateway.store.sqlite import database, qido, studies, versions
 from gateway.store.sqlite.connection import Connection
 from gateway.store.sqlite.kept_parts import KeptParts
@@ -261,6 +262,23 @@ async def test_a_study_that_was_just_stored_is_not_read_for_the_next_store(
 
     assert await study_to_store(log) == read
     assert list(read[0].image_sets[0].parts) == [0]
+
+
+async def test_a_store_made_of_what_is_no_longer_so_is_refused_and_the_next_reads(
+    log: SqliteLog, tmp_path: Path
+) -> None:
+    """Of a study that somebody else changed, who is not heard of here, what was known is not written over."""
+    await log.create_datastore(Datastore(DATASTORE, "test", "ACTIVE", START, START), None)
+    await stored_into(log)
+    other = await open_log(tmp_path / "gateway.db")
+    assert await stored_into(other) == 1
+    await other.close()
+
+    with pytest.raises(StudyChanged):
+        await stored_into(log)
+
+    assert (await log.study(DATASTORE, STUDY)).version == 2
+    assert await stored_into(log) == 2
 
 
 async def test_a_store_whose_commit_failed_is_not_there_for_the_next(log: SqliteLog) -> None:
