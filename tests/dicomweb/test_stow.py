@@ -103,6 +103,41 @@ async def test_a_body_of_unknown_length_is_stored(client: httpx.AsyncClient) -> 
     assert response.status_code == 200 and len(values(response.json(), "00081199")) == 5
 
 
+@pytest.mark.parametrize("size", [5_000, 65_536, 262_144, 20_000_000])
+async def test_a_large_body_is_stored_the_same_however_it_is_cut(
+    client: httpx.AsyncClient, store: Store, datastore_id: str, size: int
+) -> None:
+    """Some of it is done where it arrives, and the rest by threads: each file is whole, and what fails fails alone."""
+    pixels = [bytes([number]) * (700_000 * number) for number in range(4)]
+    files = [instance(study=STUDY, instance_number=n, PixelData=pixels[n] or b"\0\0") for n in range(4)]
+    cut = instance(study=STUDY, instance_number=9)[:-1000]
+    body = multipart([*files[:2], b"not DICOM", *files[2:], cut])
+
+    response = await client.post("/dicomweb/studies", content=in_pieces(body, size), headers={"Content-Type": STOW})
+
+    assert response.status_code == 202
+    assert [value(one, "00081155") for one in values(response.json(), "00081199")] == [
+        f"{SERIES}.{n}" for n in range(4)
+    ]
+    assert [value(one, "00081155") for one in values(response.json(), "00081198")] == [f"{SERIES}.9"]
+    assert len(values(response.json(), "0008119A")) == 1
+    [member] = (await store.study(datastore_id, STUDY)).members
+    kept = [one.address for one in (await store.objects(datastore_id, member.image_set_id)).values()]
+    assert [bytes(await store.read(address)) for address in kept] == [bytes(128) + file[128:] for file in files]
+
+
+@pytest.mark.parametrize("size", [65_536, 20_000_000])
+async def test_a_large_single_part_is_stored(client: httpx.AsyncClient, size: int) -> None:
+    """S5: to its end, which no delimiter says."""
+    file = instance(PixelData=b"\1" * 3_000_000)
+
+    response = await client.post(
+        "/dicomweb/studies", content=in_pieces(file, size), headers={"Content-Type": "application/dicom"}
+    )
+
+    assert response.status_code == 200 and await study_count(client) == 1
+
+
 async def test_the_preamble_of_a_file_is_zeroed(client: httpx.AsyncClient, store: Store, datastore_id: str) -> None:
     """S13: a DICOM file that is a Windows program as well is none any more; nothing else changes."""
     original = instance(study=STUDY)

@@ -1,4 +1,7 @@
-"""PS3.10 instances on their way into a pack, one after the other, and what becomes of each."""
+"""PS3.10 instances on their way into a pack, one after the other, and what becomes of each.
+
+Parts cuts a body into its parts; Incoming takes them in.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Iterable
 
 from starlette.requests import Request
 
-from gateway.dicom.multipart import Event, PartData, PartEnds
+from gateway.dicom.multipart import Event, MultipartReader, PartData, PartEnds
 from gateway.dicom.part10 import Buffer
 from gateway.dicomweb.responses import pieces
 from gateway.dicomweb.stow.response import STUDY_INSTANCE_UID, Failed, OtherStudy, Outcome, uid_of
@@ -95,6 +98,40 @@ class Incoming:
             stored = await request.state["store"].store_instances(datastore_id, self.received, provenance, self.pack)
         placed = zip(self.received, stored, strict=True)
         return [outcome or _outcome(*next(placed)) for outcome in self.outcomes]
+
+
+class Parts:
+    """The body of a request, chunk by chunk, on its way to `incoming`. reader: None where the body is itself a file.
+
+    Of the chunks, None comes last. For whoever calls it for one chunk after the other, on whatever thread.
+    """
+
+    def __init__(self, incoming: Incoming, reader: MultipartReader | None) -> None:
+        self._incoming = incoming
+        self._reader = reader
+        self._left: list[Event] = []
+
+    def take(self, chunks: list[bytes | None]) -> None:
+        """Take chunks in. Raises InvalidMultipart, TooLarge.
+
+        As one: hashing and writing let go of Python's lock, and to have it again costs more than to copy a chunk.
+        """
+        events, self._left = self._left, []
+        self._incoming.take(events + self._events(b"".join(filter(None, chunks)), ended=chunks[-1] is None))
+
+    def take_little(self, chunks: list[bytes | None]) -> list[bytes | None]:
+        """Take in what is little work, and return the chunks that a `take` has to follow for, be it empty ones."""
+        for place, chunk in enumerate(chunks):
+            self._left = self._incoming.take_little(self._events(chunk or b"", ended=chunk is None))
+            if self._left:
+                return chunks[place + 1 :] or [b""]
+        return []
+
+    def _events(self, data: bytes, *, ended: bool) -> list[Event]:
+        if self._reader is None:
+            events: list[Event] = [PartData(memoryview(data))] if data else []
+            return [*events, PartEnds()] if ended else events
+        return self._reader.feed(data) + (self._reader.finish() if ended else [])
 
 
 def _outcome(received: ReceivedInstance, stored: StoredInstance) -> Outcome:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.dicom.multipart import Event, MultipartReader, PartData, PartEnds
+from gateway.dicom.multipart import MultipartReader
 from gateway.dicomweb.media_types import STORE_RESPONSE
 from gateway.dicomweb.negotiation import (
     DICOM,
@@ -26,7 +26,7 @@ from gateway.dicomweb.negotiation import (
 )
 from gateway.dicomweb.problems import endpoint
 from gateway.dicomweb.stow.body import body_of, multipart_reader
-from gateway.dicomweb.stow.incoming import Incoming
+from gateway.dicomweb.stow.incoming import Incoming, Parts
 from gateway.dicomweb.stow.metadata import check_no_dry_run, store_metadata
 from gateway.dicomweb.stow.response import Outcome, store_response
 from gateway.dicomweb.targets import datastore_of, root_url, target_of
@@ -78,11 +78,12 @@ async def _store_files(request: Request[State], media_type: MediaType, study: st
 
 async def _receive(incoming: Incoming, body: AsyncIterator[bytes], reader: MultipartReader | None) -> None:
     """Take a whole body in: its parts, or itself as the only one. Raises InvalidMultipart, also for no parts."""
-    ahead: Ahead[Event] = Ahead(incoming.take, incoming.take_little)
+    parts = Parts(incoming, reader)
+    ahead: Ahead[bytes | None] = Ahead(parts.take, parts.take_little)
     try:
         async for chunk in body:
-            await ahead.put(reader.feed(chunk) if reader else [PartData(memoryview(chunk))], len(chunk))
-        await ahead.put(reader.finish() if reader else [PartEnds()], 0)
+            await ahead.put([chunk], len(chunk))
+        await ahead.put([None], 0)
         await ahead.done()
     finally:
         await ahead.settled()

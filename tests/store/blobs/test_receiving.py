@@ -17,6 +17,7 @@ from gateway.store.blobs.receiving import (
     WAITING,
     WORTH_A_THREAD,
     Ahead,
+    IncomingFile,
     receive_part10,
     received_instance,
 )
@@ -201,6 +202,43 @@ async def test_files_of_one_pack_are_not_moved_to_be_read(store: Store) -> None:
     assert pack._buffer is waiting
     assert [bytes(pack.look(one.address.offset, 132)[128:]) for one in written] == [b"DICM", b"DICM"]
     await pack.discard()
+
+
+async def test_a_file_that_came_in_one_piece_is_read_there(store: Store) -> None:
+    """To map it again would cost more than to read it. One that came in several is looked at in the pack."""
+    pack = await store.new_pack()
+    looked: list[int] = []
+    look = pack.look
+    pack.look = lambda offset, length: looked.append(offset) or look(offset, length)  # type: ignore[method-assign,func-returns-value]
+    file = instance()
+
+    whole = await receive_part10(pack, pieces(file, len(file)), 4096)
+    assert looked == []
+    cut = IncomingFile(pack)
+    cut.write(file[:1000])
+    cut.write(file[1000:])
+
+    assert cut.read(4096).part10.dataset == whole.part10.dataset
+    assert looked == [len(file)]
+    await pack.discard()
+
+
+async def test_what_many_send_at_once_is_the_work_of_two_threads() -> None:
+    """More of them would wait for each other more than they work."""
+    threads, begun = set[int](), threading.Barrier(2)
+
+    def work(numbers: list[int]) -> None:
+        threads.add(threading.get_ident())
+        if numbers == [0]:
+            begun.wait(10)
+
+    aheads = [Ahead(work) for _ in range(20)]
+    for number, ahead in enumerate(aheads):
+        await ahead.put([number // 2], WORTH_A_THREAD)
+    for ahead in aheads:
+        await ahead.done()
+
+    assert len(threads) == 2
 
 
 async def test_a_sender_waits_while_too_much_waits() -> None:
