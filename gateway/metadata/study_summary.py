@@ -49,14 +49,10 @@ _ONLY = frozenset(_TAGS)
 # What a summary has.
 SUMMARISED = _ONLY | {"00080056", "00080061", "0020000D", "00201206", "00201208"}
 
-# The table, tags ascending. What is filled in of a value begins with the comma before it.
-_RESULT = (
-    '{"00080005":{"vr":"CS","Value":["ISO_IR 192"]},"00080020":{"vr":"DA"%s},"00080030":{"vr":"TM"%s},'
-    '"00080050":{"vr":"SH"%s},"00080056":{"vr":"CS","Value":["ONLINE"]},%s'
-    '"00080090":{"vr":"PN"%s},%s"00081190":{"vr":"UR","Value":["%s"]},"00100010":{"vr":"PN"%s},"00100020":{"vr":"LO"%s},'
-    '"00100030":{"vr":"DA"%s},"00100040":{"vr":"CS"%s},"0020000D":{"vr":"UI","Value":["%s"]},"00200010":{"vr":"SH"%s},'
-    '"00201206":{"vr":"IS","Value":[%d]},"00201208":{"vr":"IS","Value":[%d]}}'
-)
+_VALUE = ',"Value":'
+_MODALITIES = '"00080061":{"vr":"CS","Value":'
+_ZONE = '"00080201":{"vr":"SH","Value":'
+_END = "},"
 
 
 class StudySummary(NamedTuple):
@@ -138,20 +134,31 @@ def _line(tag: Tag, element: Element) -> str | None:
 
 
 def summary_json(summary: StudySummary, retrieve_url: str) -> str:
-    """Return the result of a search that a summary is of, in DICOM JSON (PS3.18 Table 10.6.3-3).
+    """Return the result of a search that a summary is of, in DICOM JSON: PS3.18 Table 10.6.3-3, tags ascending.
 
     retrieve_url: as a JSON string, without its quotation marks.
     """
     uid, packed, modalities, series, instances = summary
-    date, time, accession, physician, zone, name, patient, birth, sex, study = [
-        value and ',"Value":' + value for value in packed.split("\n")
-    ]
-    return _RESULT % (
-        *(date, time, accession),
-        "" if modalities == "[]" else f'"00080061":{{"vr":"CS","Value":{modalities}}},',
-        physician,
-        f'"00080201":{{"vr":"SH"{zone}}},' if zone else "",
-        *(retrieve_url, name, patient, birth, sex, uid, study, series, instances),
+    date, time, accession, physician, zone, name, patient, birth, sex, study = packed.split("\n")
+    # One piece of text, and not a template to be filled in: a page has a hundred of them.
+    return (
+        '{"00080005":{"vr":"CS","Value":["ISO_IR 192"]},'
+        f'"00080020":{{"vr":"DA"{date and _VALUE + date}}},'
+        f'"00080030":{{"vr":"TM"{time and _VALUE + time}}},'
+        f'"00080050":{{"vr":"SH"{accession and _VALUE + accession}}},'
+        '"00080056":{"vr":"CS","Value":["ONLINE"]},'
+        f"{'' if modalities == '[]' else _MODALITIES + modalities + _END}"
+        f'"00080090":{{"vr":"PN"{physician and _VALUE + physician}}},'
+        f"{zone and _ZONE + zone + _END}"
+        f'"00081190":{{"vr":"UR","Value":["{retrieve_url}"]}},'
+        f'"00100010":{{"vr":"PN"{name and _VALUE + name}}},'
+        f'"00100020":{{"vr":"LO"{patient and _VALUE + patient}}},'
+        f'"00100030":{{"vr":"DA"{birth and _VALUE + birth}}},'
+        f'"00100040":{{"vr":"CS"{sex and _VALUE + sex}}},'
+        f'"0020000D":{{"vr":"UI","Value":["{uid}"]}},'
+        f'"00200010":{{"vr":"SH"{study and _VALUE + study}}},'
+        f'"00201206":{{"vr":"IS","Value":[{series}]}},'
+        f'"00201208":{{"vr":"IS","Value":[{instances}]}}}}'
     )
 
 

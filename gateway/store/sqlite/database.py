@@ -47,7 +47,8 @@ CHECKPOINT_COMMITS = 512
 CHECKPOINT_PAGES = 16384
 
 # sqlite.org/pragma.html. synchronous=FULL: an acknowledged version survives power loss. mmap_size=0: with mmap, a
-# stray write anywhere in the process could change the database.
+# stray write anywhere in the process could change the database. cache_size: 16 MiB, as SQLite's 2 MiB do not hold the
+# upper pages of the trees that a search or an edit of a million studies goes down.
 _EVERY_CONNECTION = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA busy_timeout=5000",
@@ -55,6 +56,7 @@ _EVERY_CONNECTION = (
     "PRAGMA trusted_schema=OFF",
     "PRAGMA cell_size_check=ON",
     "PRAGMA synchronous=FULL",
+    "PRAGMA cache_size=-16384",
 )
 
 # A savepoint keeps the pages it may have to put back, and a search what it sorts. In files of their own that would be
@@ -63,8 +65,7 @@ _EVERY_CONNECTION = (
 _IN_MEMORY = "PRAGMA temp_store=MEMORY"
 
 _WRITER = ("PRAGMA journal_mode=WAL", f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-# cache_size: 16 MiB. Of a million studies, SQLite's 2 MiB do not hold the upper pages of the trees a search goes down.
-_READER = (_IN_MEMORY, "PRAGMA query_only=ON", "PRAGMA wal_autocheckpoint=0", "PRAGMA cache_size=-16384")
+_READER = (_IN_MEMORY, "PRAGMA query_only=ON", "PRAGMA wal_autocheckpoint=0")
 
 
 def _nothing(result: object) -> None:

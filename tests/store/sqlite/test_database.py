@@ -43,6 +43,7 @@ SETTINGS = {
     "mmap_size": 0,
     "trusted_schema": 0,
     "cell_size_check": 1,
+    "cache_size": -16384,
 }
 
 
