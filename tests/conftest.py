@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,9 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.app import create_app, opened_store
 from gateway.settings import Settings
+from gateway.store.data_folder import DATABASE
 from gateway.store.protocol import Store
+from gateway.store.sqlite.schema_steps import migrate
 from tests.s3 import s3
 from tests.samples import ct_series
 
@@ -30,15 +34,31 @@ hypothesis.settings.register_profile("gateway", deadline=None)
 hypothesis.settings.load_profile("gateway")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than processors: one always waits, for a server to start or for a slow client to be cut off."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """The settings as they come, over an empty folder."""
     return Settings(data=tmp_path / "data")
 
 
+@pytest.fixture(scope="session")
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database that a new data folder gets, before anything is in it: to make one takes longer than most tests."""
+    path = tmp_path_factory.mktemp("new") / DATABASE
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        migrate(connection)
+    return path
+
+
 @pytest.fixture
-async def store(settings: Settings) -> AsyncIterator[Store]:
+async def store(settings: Settings, new_database: Path) -> AsyncIterator[Store]:
     """A VersionedStore with one data store."""
+    settings.data.mkdir()
+    shutil.copy(new_database, settings.data)
     async with opened_store(settings) as store:
         yield store
 

@@ -6,6 +6,8 @@ SAMPLES are the files the gateway stores; REFUSED those pydicom reads and the ga
 from __future__ import annotations
 
 import io
+from collections.abc import Hashable
+from functools import lru_cache
 from pathlib import Path
 
 import data_store
@@ -125,9 +127,14 @@ def instance(
 
     series defaults to the study's UID with ".1" after it; the SOP Instance UID is the series' with the number after it.
     """
+    make = _kept_instance if all(isinstance(value, Hashable) for value in changes.values()) else _instance
+    return make(study, series or f"{study}.1", instance_number, **changes)
+
+
+def _instance(study: str, series: str, instance_number: int, **changes: object) -> bytes:
     dataset = pydicom.dcmread(sample("CT_small.dcm"))
     dataset.StudyInstanceUID = study
-    dataset.SeriesInstanceUID = series or f"{study}.1"
+    dataset.SeriesInstanceUID = series
     dataset.SOPInstanceUID = f"{dataset.SeriesInstanceUID}.{instance_number}"
     dataset.InstanceNumber = instance_number
     for keyword, value in changes.items():
@@ -140,3 +147,7 @@ def instance(
     file = io.BytesIO()
     dataset.save_as(file, enforce_file_format=True)
     return file.getvalue()
+
+
+# Tests ask for the same few again and again, and pydicom takes ten milliseconds for each.
+_kept_instance = lru_cache(maxsize=256, typed=True)(_instance)

@@ -45,11 +45,18 @@ class Refused(Exception):
 def boto3_client(endpoint: str, **credentials: str) -> BaseClient:
     """Return a boto3 client that sends everything to one address, once, and holds every answer against the model."""
     config = Config(inject_host_prefix=False, retries={"total_max_attempts": 1})
-    client = boto3.session.Session().client(
-        "medical-imaging", endpoint_url=endpoint, config=config, **CREDENTIALS | credentials
+    verify = None if endpoint.startswith("https:") else False  # or it reads all certificates of the system
+    client = _session().client(
+        "medical-imaging", endpoint_url=endpoint, config=config, verify=verify, **CREDENTIALS | credentials
     )
     client.meta.events.register("before-parse.medical-imaging", check_answer)
     return client
+
+
+@cache
+def _session() -> boto3.session.Session:
+    """One for all clients, which it gives the models that it has read: to read them takes a tenth of a second."""
+    return boto3.session.Session()
 
 
 def through_boto3(endpoint: str) -> Client:
