@@ -34,7 +34,7 @@ class Results:
             own.update({key: values for key, values in figures.items() if key not in own})
         for title, points in earlier.growth.items():
             self.growth.setdefault(title, points)
-        self.about["the searches, measured before the rest"] = ", ".join(
+        self.about["the searches, measured in a run of their own"] = ", ".join(
             f"{name} {text}" for name, text in earlier.about.items() if name.startswith(("when", "rounds", "load"))
         )
 

@@ -184,4 +184,4 @@ def test_figures_of_an_earlier_run_stand_beside_those_of_this_one() -> None:
 
     assert now.rounds == {"gateway": {"edits, 1 client": [2.0], "frames": [9.0]}, "Orthanc": {"frames": [3.0]}}
     assert now.growth == {"versions of a study": [(1, 1.0)], "studies in the data store": [(10, 4.0)]}
-    assert now.about == {"when": "today", "the searches, measured before the rest": "when yesterday, rounds 3"}
+    assert now.about == {"when": "today", "the searches, measured in a run of their own": "when yesterday, rounds 3"}
