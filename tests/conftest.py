@@ -36,7 +36,8 @@ hypothesis.settings.load_profile("gateway")
 
 def pytest_xdist_auto_num_workers() -> int:
     """One more than processors: one always waits, for a server to start or for a slow client to be cut off."""
-    return len(os.sched_getaffinity(0)) + 1
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors + 1
 
 
 @pytest.fixture
