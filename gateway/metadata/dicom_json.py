@@ -8,11 +8,13 @@ bytes. What it writes is what `to_json(to_dataset(…))` gives, byte for byte: t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import orjson
 
-from gateway.dicom.dictionary import is_group_length, tag_of
+from gateway.dicom.dictionary import STRING_VRS, is_group_length, tag_of
 from gateway.dicom.json_model import CHARACTER_SET, BulkUri, element_to_json, encode_json
+from gateway.dicom.json_values import value_to_json
 from gateway.errors import InvalidUpdate
 from gateway.metadata.image_set import AttributeValue, Head, LevelMetadata
 from gateway.metadata.mapping import element_of, vr_of
@@ -23,6 +25,9 @@ LONGEST_REMEMBERED = 16 * 1024
 
 # What a dictionary entry costs beside its bytes, roughly.
 _OVERHEAD = 200
+
+# Of so many keys it is known how they are shown: more than all instances of an archive have, but for private ones.
+_KEYS = 4096
 
 # The text is UTF-8, and says so whether the instance names a character set or not.
 _UTF_8 = b'"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'
@@ -99,11 +104,24 @@ def merged(shared: list[bytes], own: list[bytes], more: Sequence[bytes] = ()) ->
 
 def _element(key: str, value: AttributeValue, vrs: Mapping[str, str], bulk_uri: BulkUri) -> bytes:
     """Return `"tag":{element}`; nothing for a key without a tag, file meta information and group lengths."""
-    tag = tag_of(key)
-    if not tag or tag.startswith("0002") or tag == CHARACTER_SET or is_group_length(tag):
+    tag, vr, opening = _shown(key, vrs.get(key))
+    if not tag:
         return b""
-    vr = vr_of(key, vrs, key)
     if not vr:
         raise InvalidUpdate(f"{key}: DICOMVRs has no VR for it")
+    if value and isinstance(value, str) and vr in STRING_VRS:
+        return b"%b%b]}" % (opening, encode_json(value_to_json(vr, value)))
     element = element_of(key, value, vr, vrs=vrs)
     return encode_json({tag: element_to_json(element, bulk_uri)})[1:-1]
+
+
+@lru_cache(_KEYS)
+def _shown(key: str, said: str | None) -> tuple[str, str, bytes]:
+    """Return a key's tag, "" where it is not shown, its VR, "" where nobody says it, and how it begins with a value.
+
+    said: its VR by DICOMVRs.
+    """
+    tag, vr = tag_of(key), said or vr_of(key) or ""
+    if not tag or tag.startswith("0002") or tag == CHARACTER_SET or is_group_length(tag):
+        return "", vr, b""
+    return tag, vr, b'"%b":{"vr":"%b","Value":[' % (tag.encode(), vr.encode())

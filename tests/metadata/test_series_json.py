@@ -28,8 +28,8 @@ def url(bulk: BulkData) -> str:
 
 def check(instances: list[InstanceMetadata]) -> None:
     series = SeriesWriter(WRITER, url)
-    for instance in instances:
-        assert series.own(orjson.dumps(instance)) == WRITER.own(instance, url)
+    written = [series.own(orjson.dumps(instance)) for instance in instances]
+    assert written == [WRITER.own(instance, url) for instance in instances]
 
 
 def test_a_series_is_written_as_its_instances_one_by_one() -> None:
@@ -54,6 +54,33 @@ def series(draw: st.DrawFn) -> list[Dataset]:
 def test_any_series_is_written_as_its_instances_one_by_one(instances: list[Dataset]) -> None:
     """Whatever comes and goes from one to the next."""
     check([to_instance_metadata(one) for one in instances])
+
+
+# Values like JSON: one may look like what stands around it.
+TEXTS = st.sampled_from(["a", "b", "ab", '"', "\\", '"Rows":1', "a,"])
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "ImageComments": TEXTS,
+    "ImageType": st.lists(TEXTS, min_size=2, max_size=2),
+    "InstanceNumber": TEXTS,
+    "ReferencedImageSequence": st.fixed_dictionaries({"InstanceNumber": TEXTS, "Rows": st.integers(1, 3)}).map(
+        lambda item: [item]
+    ),
+    "Rows": st.integers(1, 3),
+    "SeriesDescription": TEXTS,
+}
+
+
+@st.composite
+def alike(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Return instances of the same attributes, of which each has one of two values: it is soon as it was before."""
+    pairs = {key: st.sampled_from([draw(values), draw(values)]) for key, values in VALUES.items()}
+    return [{key: draw(pair) for key, pair in pairs.items()} for _ in range(draw(st.integers(3, 8)))]
+
+
+@given(instances=alike())
+def test_instances_of_the_same_attributes_are_written_one_by_one(instances: list[dict[str, Any]]) -> None:
+    """Some of them change and some do not, and no text is taken for what stands around it."""
+    check([{"DICOM": attributes, "DICOMVRs": {}} for attributes in instances])
 
 
 # Attributes of one instance and of the next, which as text can be taken for each other.
