@@ -19,6 +19,7 @@ from pathlib import Path
 import uvloop
 
 from tests.bench import limits, products, searches, work
+from tests.bench.pace import PACE, Pace
 from tests.bench.page import write_docs
 from tests.bench.products import Product
 from tests.bench.report import Results, limits_table, missed, table
@@ -88,19 +89,19 @@ def _run(measuring: Coroutine[None, None, Results]) -> Results:
 
 async def measure(scale: Scale, only: set[str], folder: Path, *, with_orthanc: bool = True) -> Results:
     """Return the results of a run in folders of its own below `folder`."""
-    results = Results(_about(scale, folder), {}, {})
+    results, pace = Results(_about(scale, folder), {}, {}), Pace(scale.wait)
     both = with_orthanc and orthanc_installed()
     if only - {"qido"}:
         with tempfile.TemporaryDirectory(prefix="bench-", dir=folder) as own:
-            await _measure_work(scale, only, Path(own), both, results)
+            await _measure_work(scale, only, Path(own), both, results, pace)
     if "qido" in only:
-        for size in scale.qido_sizes:
-            with tempfile.TemporaryDirectory(prefix="bench-", dir=folder) as own:
-                await _measure_searches(scale, size, Path(own), both, results)
+        with tempfile.TemporaryDirectory(prefix="bench-", dir=folder) as own:
+            await _measure_searches(scale, Path(own), both, results, pace)
+    results.about[PACE] = str(pace)
     return results
 
 
-async def _measure_work(scale: Scale, only: set[str], folder: Path, both: bool, results: Results) -> None:
+async def _measure_work(scale: Scale, only: set[str], folder: Path, both: bool, results: Results, pace: Pace) -> None:
     run = Run(scale, folder)
     with ExitStack() as stack:
         servers = [stack.enter_context(products.gateway(folder))]
@@ -110,12 +111,15 @@ async def _measure_work(scale: Scale, only: set[str], folder: Path, both: bool, 
         for _ in range(scale.rounds):
             for name, of in COMPARED.items():
                 for product in servers if name in only else ():
+                    await pace.steady()
                     _tell(name, product.name)
                     results.add(product.name, await of(product, run))
             for name, of in OWN.items():
                 if name in only:
+                    await pace.steady()
                     _tell(name, "gateway")
                     results.add("gateway", await of(servers[0], run))
+            await pace.steady()
             _tell("limits", "machine")
             results.add("limits", await work.machine(run))
         if "growth" in only:
@@ -127,21 +131,32 @@ async def _measure_work(scale: Scale, only: set[str], folder: Path, both: bool, 
             results.add(product.name, await work.memory(product, run))
 
 
-async def _measure_searches(scale: Scale, size: int, folder: Path, both: bool, results: Results) -> None:
+async def _measure_searches(scale: Scale, folder: Path, both: bool, results: Results, pace: Pace) -> None:
+    """Search among each number of studies, in turn: what grows with them is a ratio of the same minutes."""
+    with ExitStack() as stack:
+        filled = {size: await _filled(scale, size, folder / str(size), both, stack) for size in scale.qido_sizes}
+        for seed in range(scale.rounds):
+            for size, servers in filled.items():
+                for product in servers:
+                    await pace.steady()
+                    _tell(f"qido among {size}", product.name)
+                    results.add(product.name, await searches.search(product, size, scale.searches, seed))
+        for size, servers in filled.items():
+            among = results.growth.setdefault("studies in the data store", [])
+            among.append((size, await searches.edit_among(servers[0], size, scale.edits)))
+
+
+async def _filled(scale: Scale, size: int, folder: Path, both: bool, stack: ExitStack) -> list[Product]:
+    """Return the servers that have so many studies, which run for as long as the stack is open."""
+    folder.mkdir()
     _tell(f"filling {size} studies", "gateway")
     await searches.fill_gateway(folder, size)
-    with ExitStack() as stack:
-        servers = [stack.enter_context(products.gateway(folder))]
-        if both and size <= scale.qido_orthanc:
-            servers.append(stack.enter_context(products.orthanc(folder)))
-            _tell(f"filling {size} studies", "Orthanc")
-            await searches.fill_over_http(servers[1], size)
-        for seed in range(scale.rounds):
-            for product in servers:
-                _tell(f"qido among {size}", product.name)
-                results.add(product.name, await searches.search(product, size, scale.searches, seed))
-        among = results.growth.setdefault("studies in the data store", [])
-        among.append((size, await searches.edit_among(servers[0], size, scale.edits)))
+    servers = [stack.enter_context(products.gateway(folder))]
+    if both and size <= scale.qido_orthanc:
+        servers.append(stack.enter_context(products.orthanc(folder)))
+        _tell(f"filling {size} studies", "Orthanc")
+        await searches.fill_over_http(servers[1], size)
+    return servers
 
 
 def _tell(what: str, whose: str) -> None:

@@ -10,6 +10,7 @@ from html import escape
 from typing import Any
 
 from tests.bench.figures import FIGURES, LIMIT_UNITS, LIMITS, Figure
+from tests.bench.pace import PACE
 
 
 @dataclass(slots=True)
@@ -35,7 +36,9 @@ class Results:
         for title, points in earlier.growth.items():
             self.growth.setdefault(title, points)
         self.about["the searches, measured in a run of their own"] = ", ".join(
-            f"{name} {text}" for name, text in earlier.about.items() if name.startswith(("when", "rounds", "load"))
+            f"{name} {text}"
+            for name, text in earlier.about.items()
+            if name.startswith(("when", "rounds", "load", PACE))
         )
 
     def values(self, product: str, key: str) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
@@ -10,9 +11,11 @@ import httpx
 import pytest
 
 from gateway.settings import Settings
+from tests.bench import pace
 from tests.bench.__main__ import ONLY, measure
 from tests.bench.figures import FIGURES, LIMITS
 from tests.bench.many_studies import person, small_instance
+from tests.bench.pace import PACE, Pace
 from tests.bench.page import DOCS, with_results, write_docs
 from tests.bench.report import Results, bars_svg, growth_svg, lines, missed, number, table
 from tests.bench.searches import as_many, days_around, fill_gateway, query_of
@@ -42,7 +45,37 @@ async def test_a_quick_run_measures_every_figure_but_those_of_large_studies(tmp_
     assert results.rounds["limits"].keys() == LIMITS.keys()
     assert all(value > 0 for value in results.values("gateway", "edit visible"))
     assert results.growth.keys() == {"versions of a study", "instances of the study", "studies in the data store"}
+    assert PACE in results.about
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("loops", "most", "waits"),
+    [
+        ([30.0, 31.0], 9, 0),
+        ([30.0, 60.0, 50.0, 34.0], 9, 2),
+        ([60.0, 30.0], 9, 0),
+        ([30.0, 60.0], 0, 0),
+    ],
+    ids=["steady", "until_as_at_best", "the_first_is_the_best_so_far", "no_longer_than_it_may"],
+)
+async def test_a_measurement_waits_for_the_processor(
+    monkeypatch: pytest.MonkeyPatch, loops: list[float], most: float, waits: int
+) -> None:
+    """It begins when a loop takes what it took at best, or when the time for that is over."""
+    slept, coming = list[float](), iter(loops)
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(pace, "loop", lambda: next(coming))
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    held = Pace(most)
+
+    await held.steady()
+    await held.steady()
+
+    assert (len(slept), held.loops) == (waits, loops)
 
 
 async def test_studies_appended_in_bulk_are_found_as_those_that_were_stored(tmp_path: Path) -> None:

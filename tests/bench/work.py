@@ -28,7 +28,7 @@ _DICOM = {"Accept": 'multipart/related; type="application/dicom"; transfer-synta
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much of everything. instances: for each client and size of STOW; sizes: the studies edited."""
+    """How much of everything. sizes: of the studies edited. wait: for a steady pace, so many seconds at most."""
 
     rounds: int = 5
     stow_requests: int = 2
@@ -44,6 +44,7 @@ class Scale:
     qido_orthanc: int = 10**4
     versions: int = 1000
     kilobytes: tuple[int, ...] = (512, 40)
+    wait: float = 20
 
 
 QUICK = Scale(
@@ -60,6 +61,7 @@ QUICK = Scale(
     qido_sizes=(200,),
     qido_orthanc=20,
     versions=20,
+    wait=0,
 )
 
 
