@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +20,7 @@ from tests.conftest import Server
 from tests.dicomweb.edits import MERGE_PATCH, pn
 from tests.dicomweb.wire import STOW, multipart
 from tests.e2e.test_slide_viewer import COLOURS, COLUMNS, ROWS, SERIES, STUDY, TILE, whole_slide
+from tests.healthimaging.clients import CREDENTIALS, boto3_client
 from tests.samples import ct_study, sample
 
 # They and what they use warn of much that is not ours, as of sequences without a handler of bulk data.
@@ -132,3 +138,56 @@ def test_highdicom_reads_a_segmentation(server: Server, way: str) -> None:
     assert segmentation.number_of_segments == 1
     assert (segmentation.pixel_array == original.pixel_array).all()
     assert segmentation.PatientName == NAME
+
+
+# -- AWS's AHItoDICOM: PS3.10 files of what the HealthImaging API has
+
+# It fetches and writes in processes of its own, which a script can end.
+_TO_FILES = """
+import sys
+from AHItoDICOMInterface.AHItoDICOM import AHItoDICOM
+
+if __name__ == "__main__":
+    endpoint, datastore_id, study, folder = sys.argv[1:]
+    reader = AHItoDICOM(AHI_endpoint=endpoint, fetcher_process_count=1, dicomizer_process_count=1)
+    for dataset in reader.DICOMizeByStudyInstanceUID(datastore_id, study):
+        reader.saveAsDICOM(dataset, folder)
+"""
+
+_OF_AWS = {"AWS_DEFAULT_REGION": CREDENTIALS["region_name"], "AWS_DISABLE_HOST_PREFIX_INJECTION": "true"}
+
+
+def _tags(dataset: pydicom.Dataset) -> set[int]:
+    """Return the tags of a dataset, without group lengths."""
+    return {int(element.tag) for element in dataset if element.tag.element}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "emri_small.dcm", "JPEG2000.dcm", "SC_rgb.dcm"],
+    ids=["two series of CT", "ten frames", "JPEG 2000", "colour"],
+)
+def test_ahi_to_dicom_makes_files_of_an_edited_study(server: Server, tmp_path: Path, name: str) -> None:
+    """Of a whole study, by the metadata documents and the image frames: every attribute and pixel, the edited name."""
+    if importlib.util.find_spec("AHItoDICOMInterface") is None:
+        pytest.skip("AHItoDICOMInterface is not installed")
+    files = [sample(name).read_bytes()] if name else ct_study()
+    study = put(server, *files).StudyInstanceUID
+    rename(server, study)
+    [datastore] = boto3_client(server.endpoint).list_datastores()["datastoreSummaries"]
+    (script := tmp_path / "to_files.py").write_text(_TO_FILES)
+
+    subprocess.run(
+        [sys.executable, script, server.endpoint, datastore["datastoreId"], study, tmp_path],
+        env=os.environ | {key.upper(): value for key, value in CREDENTIALS.items()} | _OF_AWS,
+        check=True,
+        timeout=60,
+    )
+
+    made = {one.SOPInstanceUID: one for one in map(pydicom.dcmread, tmp_path.glob("*.dcm"))}
+    for original in (pydicom.dcmread(io.BytesIO(file)) for file in files):
+        one = made.pop(original.SOPInstanceUID)
+        assert one.PatientName == NAME
+        assert (one.pixel_array == original.pixel_array).all()
+        assert _tags(original) <= _tags(one)
+    assert not made
