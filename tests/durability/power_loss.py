@@ -9,7 +9,7 @@ kept, dropped or torn at random, and the folder that is left is opened again:
 - what was acknowledged before the cut has to be there, as a whole, and `gateway verify` has nothing to say.
 
 The same cuts find losses where the program does what it should not (--synchronous NORMAL, --no-folder-sync,
---no-pack-sync): so the harness can see them.
+--no-pack-sync, --no-log-again): so the harness can see them.
 
     python -m tests.durability.power_loss --seeds 10000
 """
@@ -29,11 +29,12 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.errors import GatewayError, IdempotencyConflict, NotFound
+from gateway.errors import GatewayError, IdempotencyConflict, NotFound, StorageFailed
 from gateway.store import folders, versioned
 from gateway.store.blobs import folder as blobs_folder
 from gateway.store.blobs import shared_pack
@@ -54,6 +55,7 @@ from tests.durability.gateway_requests import (
 MODULE = "tests.durability.power_loss"
 STUDIES = 4
 ROUNDS = 12
+SOON = 60  # so many records are soon after another
 
 # -- the program that is watched
 
@@ -69,7 +71,7 @@ async def work(folder: Path, disk: Disk, rounds: int) -> None:
             await asyncio.gather(*(write(gateway, disk, half * STUDIES + n, rounds) for n in range(STUDIES)))
             if half:
                 await fail_to_sync(gateway, disk)
-                os._exit(0)
+                await end_without_closing()
 
 
 async def go_on(folder: Path, disk: Disk, rounds: int) -> None:
@@ -77,7 +79,7 @@ async def go_on(folder: Path, disk: Disk, rounds: int) -> None:
     disk.watch(folder.parent)
     async with gateway_over(folder) as gateway:
         await asyncio.gather(*(write(gateway, disk, 2 * STUDIES + n, rounds) for n in range(STUDIES)))
-        os._exit(0)
+        await end_without_closing()
 
 
 async def write(gateway: Gateway, disk: Disk, study: int, rounds: int) -> None:
@@ -95,11 +97,23 @@ async def write(gateway: Gateway, disk: Disk, study: int, rounds: int) -> None:
 
 
 async def fail_to_sync(gateway: Gateway, disk: Disk) -> None:
-    """Have the fsync of one edit fail: not acknowledged, and its bytes are in the cache and perhaps not on the disk."""
+    """Have an fsync of the log fail: nothing is acknowledged, and the bytes are in the cache, perhaps not on the disk.
+
+    They are a page that was written just before, and others that were not. A database that has them all and a log that
+    has the first one as it was do not go together.
+    """
+    await rename(gateway.client, STUDIES, "Last^Acknowledged")
     await asyncio.sleep(0.1)  # a checkpoint may be under way, which syncs too
     disk.fail(FAULTS[2], 1, from_then_on=False)
-    await rename(gateway.client, STUDIES, "Never^Acknowledged")
+    with suppress(StorageFailed):
+        await gateway.store.create_datastore("never acknowledged", {}, {})
     disk.repair()
+
+
+async def end_without_closing() -> None:
+    """End the process, but not in the midst of a write, which would be in the file and not in the journal."""
+    await asyncio.sleep(0.1)
+    os._exit(0)
 
 
 def share_folders() -> None:
@@ -131,8 +145,10 @@ def take_both_ways() -> None:
     shared_pack.FULL = 128 * 1024
 
 
-def misbehave(synchronous: str, folder_sync: bool, pack_sync: bool) -> None:
+def misbehave(synchronous: str, folder_sync: bool, pack_sync: bool, log_again: bool) -> None:
     """Have this process write as no gateway may."""
+    if not log_again:
+        database.write_log_again = lambda path: None  # in this process
     if not pack_sync:
         shared_pack.SharedPack.sync = lambda pack, end: None  # type: ignore[assignment, method-assign]  # in this process
     if synchronous != "FULL":
@@ -363,6 +379,12 @@ class Recording:
     records: list[Record]
 
     @property
+    def failed(self) -> int:
+        """The place of the fsync that failed; the end where none did, as of a program that makes none."""
+        places = (place for place, record in enumerate(self.records) if record.what == SYNC_FAILED)
+        return next(places, len(self.records))
+
+    @property
     def acknowledged(self) -> int:
         return sum(record.what == MARK for record in self.records)
 
@@ -406,9 +428,12 @@ def cuts(recording: Recording, seeds: range, target: Path) -> Iterator[tuple[int
 
 
 def _place(recording: Recording, seed: int) -> int:
-    """Return after how many records the power is cut: as often right after an acknowledgement as anywhere."""
+    """Return after how many records the power is cut: anywhere, as often right after an acknowledgement, and for one
+    seed of four soon after the fsync that failed, while the next process finds out what the disk has."""
     chance = random.Random(f"place {seed}")
     place = chance.randrange(len(recording.records) + 1)
+    if seed % 4 == 3:
+        return min(recording.failed + chance.randrange(SOON), len(recording.records))
     if chance.random() < 0.5:
         while 0 < place < len(recording.records) and recording.records[place - 1].what != MARK:
             place += 1
@@ -467,12 +492,13 @@ def main() -> int:
     options.add_argument("--synchronous", default="FULL", help="of SQLite; NORMAL loses what was acknowledged")
     options.add_argument("--no-folder-sync", action="store_true", help="leave out the fsync of folders, and lose packs")
     options.add_argument("--no-pack-sync", action="store_true", help="name what joined a shared pack without a sync")
+    options.add_argument("--no-log-again", action="store_true", help="trust a log that another process left")
     options.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     options.add_argument("--go-on", type=Path, help=argparse.SUPPRESS)
     options.add_argument("--journal", type=Path, help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.work or given.go_on:
-        misbehave(given.synchronous, not given.no_folder_sync, not given.no_pack_sync)
+        misbehave(given.synchronous, not given.no_folder_sync, not given.no_pack_sync, not given.no_log_again)
         share_folders()
         take_time()
         take_both_ways()
@@ -490,6 +516,7 @@ def report(given: argparse.Namespace) -> int:
     behaviour = ["--synchronous", given.synchronous]
     behaviour += ["--no-folder-sync"] if given.no_folder_sync else []
     behaviour += ["--no-pack-sync"] if given.no_pack_sync else []
+    behaviour += ["--no-log-again"] if given.no_log_again else []
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(prefix="gateway-power-", dir=memory) as temporary:
         folder = Path(temporary)

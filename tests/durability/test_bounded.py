@@ -43,6 +43,12 @@ def test_power_cuts_find_a_gateway_that_names_what_is_not_durable() -> None:
     assert "with a loss" in run("tests.durability.power_loss", "--seeds", "20", "--no-pack-sync", status=1)
 
 
+@needs_the_layer
+def test_power_cuts_find_a_gateway_that_trusts_a_log_whose_fsync_failed() -> None:
+    """One that begins with a checkpoint of bytes that the disk may not have is damaged by cuts of that moment."""
+    assert "with a loss" in run("tests.durability.power_loss", "--seeds", "60", "--no-log-again", status=1)
+
+
 def test_no_kill_loses_what_was_acknowledged() -> None:
     """Five kills under load, every acknowledged version there, none doubled, no gap."""
     assert "5 kills" in run("tests.durability.kills", "--kills", "5")

@@ -14,6 +14,7 @@ beginning and no longer.
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections import deque
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from gateway.errors import GatewayError, StorageFailed, StorageFull
+from gateway.store.folders import disk_errors
 from gateway.store.sqlite.connection import Connection, SqliteThread, sqlite_errors
 from gateway.store.sqlite.row_checksums import keep_checksums
 from gateway.store.sqlite.schema_steps import migrate
@@ -63,6 +65,9 @@ _EVERY_CONNECTION = (
 # half of all writes of a store, and records in a folder for temporary files. Not while steps of the schema are taken:
 # of a large database those keep more than memory has room for.
 _IN_MEMORY = "PRAGMA temp_store=MEMORY"
+
+# How many bytes of a write-ahead log are written again at a time.
+_PIECE = 1024 * 1024
 
 _WRITER = ("PRAGMA journal_mode=WAL", f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
 _READER = (_IN_MEMORY, "PRAGMA query_only=ON", "PRAGMA wal_autocheckpoint=0")
@@ -299,6 +304,10 @@ async def open_database(path: Path) -> Database:
     can be read.
     """
     settled = True
+    try:
+        await asyncio.to_thread(write_log_again, path)  # before a step of the schema is written behind it
+    except StorageFull:
+        settled = False
     writer = await SqliteThread.open(path, (*_EVERY_CONNECTION, *_WRITER))
     readers: list[SqliteThread] = []
     try:
@@ -306,7 +315,8 @@ async def open_database(path: Path) -> Database:
         await writer.run(lambda connection: connection.execute(_IN_MEMORY).close())  # it takes temporary triggers away
         await writer.run(keep_checksums)
         try:
-            await writer.run(settle)
+            if settled:
+                await writer.run(end_log)
         except StorageFull:
             settled = False
         for _ in range(READERS + 1):
@@ -319,11 +329,28 @@ async def open_database(path: Path) -> Database:
 
 
 def settle(connection: Connection) -> None:
-    """Copy the write-ahead log into the database, and begin a new one. Raises StorageFailed, StorageFull.
+    """Have the disk hold what another process left, before anything is written behind it. Raises as both steps do."""
+    (_, _, path) = connection.execute("PRAGMA database_list").fetchone()
+    write_log_again(Path(path))
+    end_log(connection)
 
-    The log is what another process left, perhaps after an fsync that failed: then the kernel shows bytes that the disk
-    has not, and does not write them again. What is appended after them would be lost with them.
+
+def write_log_again(path: Path) -> None:
+    """Write the write-ahead log of a database over itself and sync it. Raises StorageFailed, StorageFull.
+
+    Another process left it, perhaps after an fsync that failed: then the kernel shows bytes that the disk has not, and
+    does not write them again. Of a checkpoint out of such a log that a power failure cuts off, the database would have
+    pages that are newer than the log it is recovered by.
     """
+    with disk_errors(), suppress(FileNotFoundError), path.with_name(f"{path.name}-wal").open("r+b") as log:
+        while piece := os.pread(log.fileno(), _PIECE, log.tell()):
+            log.write(piece)
+        log.flush()
+        os.fdatasync(log.fileno())
+
+
+def end_log(connection: Connection) -> None:
+    """Copy the write-ahead log into the database, and begin a new one. Raises StorageFailed, StorageFull."""
     busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy:
         raise StorageFailed("a reader is in the way of a checkpoint")
