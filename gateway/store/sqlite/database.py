@@ -18,7 +18,7 @@ import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -303,22 +303,15 @@ async def open_database(path: Path) -> Database:
     The writer comes first: it recovers what a crash left, and the readers find a database at rest. Of a full disk it
     can be read.
     """
-    settled = True
-    try:
-        await asyncio.to_thread(write_log_again, path)  # before a step of the schema is written behind it
-    except StorageFull:
-        settled = False
+    # Before a step of the schema is written behind it.
+    settled = await _has_room(asyncio.to_thread(write_log_again, path))
     writer = await SqliteThread.open(path, (*_EVERY_CONNECTION, *_WRITER))
     readers: list[SqliteThread] = []
     try:
         await writer.run(migrate)
         await writer.run(lambda connection: connection.execute(_IN_MEMORY).close())  # it takes temporary triggers away
         await writer.run(keep_checksums)
-        try:
-            if settled:
-                await writer.run(end_log)
-        except StorageFull:
-            settled = False
+        settled = settled and await _has_room(writer.run(end_log))
         for _ in range(READERS + 1):
             readers.append(await SqliteThread.open(path, (*_EVERY_CONNECTION, *_READER)))
     except GatewayError:
@@ -326,6 +319,15 @@ async def open_database(path: Path) -> Database:
             await thread.close()
         raise
     return Database(writer, readers[:READERS], readers[READERS], settled=settled)
+
+
+async def _has_room(step: Awaitable[None]) -> bool:
+    """Take a step, and return whether the disk had room for it."""
+    try:
+        await step
+    except StorageFull:
+        return False
+    return True
 
 
 def settle(connection: Connection) -> None:
