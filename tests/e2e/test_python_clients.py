@@ -181,7 +181,7 @@ def test_ahi_to_dicom_makes_files_of_an_edited_study(server: Server, tmp_path: P
         [sys.executable, script, server.endpoint, datastore["datastoreId"], study, tmp_path],
         env=os.environ | {key.upper(): value for key, value in CREDENTIALS.items()} | _OF_AWS,
         check=True,
-        timeout=60,
+        timeout=120,
     )
 
     made = {one.SOPInstanceUID: one for one in map(pydicom.dcmread, tmp_path.glob("*.dcm"))}
