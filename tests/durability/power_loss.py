@@ -502,7 +502,7 @@ def main() -> int:
         share_folders()
         take_time()
         take_both_ways()
-        database.CHECKPOINT_COMMITS = 7
+        database.CHECKPOINT_WRITERS = 7
         disk = Disk()
         disk.record(given.journal)
         asyncio.run((work if given.work else go_on)(given.work or given.go_on, disk, given.rounds))

@@ -43,9 +43,9 @@ _STEPS = 10_000
 # How many writers share a commit: more would make the first wait for the last.
 COMMIT_TOGETHER = 64
 
-# After this many commits the write-ahead log is copied into the database, when no writer waits. SQLite does it by
-# itself, in a commit, only if writers never let it come to that.
-CHECKPOINT_COMMITS = 512
+# After so many writers the write-ahead log is copied into the database, when none waits; after twice as many even so.
+# SQLite does it by itself, in a commit, only if they write much at a time: it tells nobody when that fails.
+CHECKPOINT_WRITERS = 512
 CHECKPOINT_PAGES = 16384
 
 # sqlite.org/pragma.html. synchronous=FULL: an acknowledged version survives power loss. mmap_size=0: with mmap, a
@@ -162,8 +162,7 @@ class Database:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), COMMIT_TOGETHER))]
                 await self._commit(batch)
-                if not self._waiting:
-                    await self._checkpoint_now_and_then()
+                await self._checkpoint_now_and_then()
         finally:
             self._committing = None
 
@@ -176,10 +175,9 @@ class Database:
             outcomes = await self._writer.run(lambda connection: _commit_together(connection, batch))
         except GatewayError as error:
             outcomes = [error] * len(batch)
-            if isinstance(error, StorageFailed) and _is_disk_error(error.__cause__):
-                self._failed = error
+            self._note_failure(error)
         self.commits += 1
-        self._since_checkpoint += 1
+        self._since_checkpoint += len(batch)
         for waiting, outcome in zip(batch, outcomes, strict=True):
             waiting.written(None if isinstance(outcome, BaseException) else outcome)
             if waiting.answer.done():  # cancelled; what it wrote is written
@@ -193,19 +191,28 @@ class Database:
         if self._failed is not None:
             raise StorageFailed("a write to the disk failed before: restart the gateway") from self._failed
 
+    def _note_failure(self, error: GatewayError) -> None:
+        """Write no more if the disk failed."""
+        if isinstance(error, StorageFailed) and _is_disk_error(error.__cause__):
+            self._failed = error
+
     async def _checkpoint_now_and_then(self) -> None:
         """Keep the write-ahead log short, away from anybody's commit.
 
-        One that fails loses nothing: the log still has it all, and the next one copies it again.
+        One that fails loses nothing: the log still has it all. On a full disk the next one copies it again. What the
+        last one copied for as far as readers let it, it did not sync: if an fsync fails that is perhaps lost, and only
+        a process that opens the log anew copies all of it again.
         """
-        if self._since_checkpoint >= CHECKPOINT_COMMITS:
+        if self._since_checkpoint >= CHECKPOINT_WRITERS * (2 if self._waiting else 1):
             self._since_checkpoint = 0
             try:
-                await self._writer.run(
-                    lambda connection: connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-                )
-            except GatewayError:
-                return
+                await self._writer.run(_copy_log)
+            except GatewayError as error:
+                self._note_failure(error)
+
+
+def _copy_log(connection: Connection) -> None:
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def _consistently(connection: Connection, work: Callable[[Connection], Result]) -> Result:

@@ -257,6 +257,51 @@ async def test_after_a_disk_error_nothing_is_written_any_more(
     assert await database.read(numbers) == []
 
 
+@pytest.mark.parametrize(
+    ("code", "goes_on"), [(sqlite3.SQLITE_IOERR_FSYNC, False), (sqlite3.SQLITE_FULL, True)], ids=["fsync", "full"]
+)
+async def test_after_a_checkpoint_that_failed(
+    database: Database, monkeypatch: pytest.MonkeyPatch, code: int, goes_on: bool
+) -> None:
+    """What the one before copied in part may be lost with an fsync, and is copied again by the next process only."""
+    run = database._writer.run
+
+    async def broken(work: Callable[[Connection], object]) -> object:
+        if work is not database_module._copy_log:
+            return await run(work)
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = code
+        raise (StorageFull("full") if goes_on else StorageFailed("the database refused")) from error
+
+    monkeypatch.setattr(database_module, "CHECKPOINT_WRITERS", 1)
+    monkeypatch.setattr(database._writer, "run", broken)
+    assert await database.write(insert(1)) == 1
+    while database._committing is not None:
+        await database._committing
+    monkeypatch.undo()
+
+    if goes_on:
+        assert await database.write(insert(2)) == 1
+    else:
+        with pytest.raises(StorageFailed, match="restart"):
+            await database.write(insert(2))
+    assert await database.read(numbers) == ([1, 2] if goes_on else [1])
+
+
+async def test_writers_that_never_pause_do_not_put_a_checkpoint_off(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes at the latest after twice as many writers: SQLite's own would tell nobody that it failed."""
+    copied = list[int]()
+    monkeypatch.setattr(database_module, "CHECKPOINT_WRITERS", 40)
+    monkeypatch.setattr(database_module, "_copy_log", lambda connection: copied.append(database.commits))
+    monkeypatch.setattr(database_module, "COMMIT_TOGETHER", 8)
+
+    await asyncio.gather(*(database.write(insert(number)) for number in range(200)))
+
+    assert len(copied) >= 2
+
+
 async def test_the_write_ahead_log_is_checkpointed(database: Database, tmp_path: Path) -> None:
     """Many commits one after the other do not let the log grow without end."""
     for number in range(600):
