@@ -114,6 +114,7 @@ class _Before:
         return found
 
     def _piece_by_piece(self, text: bytes) -> dict[str, AttributeValue] | None:
+        """Return the same by all pieces of the texts; what is found to change is from then on told by the constants."""
         if not (text.startswith(_OPENING) and text.endswith(self._rest)):
             return None
         pieces = text[len(_OPENING) : -len(self._rest)].split(_BETWEEN)

@@ -129,7 +129,6 @@ def syntax_for(named: Sequence[str], instance: InstanceMetadata, makes: Makes = 
 # know by it what is a video. No instance should have it itself.
 AVAILABLE_TRANSFER_SYNTAX_UID = "00083002"
 _AVAILABLE = "AvailableTransferSyntaxUID"
-_AVAILABLE_BYTES = _AVAILABLE.encode()
 
 
 def syntax_to_say(instance: InstanceMetadata) -> str:
@@ -140,7 +139,7 @@ def syntax_to_say(instance: InstanceMetadata) -> str:
 def syntax_to_say_of(text: bytes) -> str:
     """Return the same, given the instance's JSON."""
     found = transfer_syntax_in(text)
-    return syntax_to_say(orjson.loads(text)) if found is None or _AVAILABLE_BYTES in text else found
+    return syntax_to_say(orjson.loads(text)) if found is None or _AVAILABLE.encode() in text else found
 
 
 def stored_syntax(instance: InstanceMetadata) -> str:

@@ -199,9 +199,9 @@ class Database:
     async def _checkpoint_now_and_then(self) -> None:
         """Keep the write-ahead log short, away from anybody's commit.
 
-        One that fails loses nothing: the log still has it all. On a full disk the next one copies it again. What the
-        last one copied for as far as readers let it, it did not sync: if an fsync fails that is perhaps lost, and only
-        a process that opens the log anew copies all of it again.
+        One that fails loses nothing: the log still has it all, and after a full disk the next one copies it again. Not
+        so after an fsync that failed. One that a reader stops half way copies without a sync: such pages may be lost
+        with it, and are copied again only where the log is opened anew.
         """
         if self._since_checkpoint >= CHECKPOINT_WRITERS * (2 if self._waiting else 1):
             self._since_checkpoint = 0
