@@ -111,7 +111,7 @@ async def open_store(
         sync_folder(folder)  # the database's name is durable before anything in it is
         if not any(datastore.status == "ACTIVE" for datastore in await store.datastores()):
             await store.create_datastore("default", {}, {})
-    except GatewayError:
+    except BaseException:  # also what comes of a damaged row: threads left would keep the process from ending
         await store.close()
         raise
     return store

@@ -9,7 +9,7 @@ kept, dropped or torn at random, and the folder that is left is opened again:
 - what was acknowledged before the cut has to be there, as a whole, and `gateway verify` has nothing to say.
 
 The same cuts find losses where the program does what it should not (--synchronous NORMAL, --no-folder-sync,
---no-pack-sync, --no-log-again): so the harness can see them.
+--no-pack-sync, --no-log-again, --copy-at-close, --write-on): so the harness can see them.
 
     python -m tests.durability.power_loss --seeds 10000
 """
@@ -26,19 +26,23 @@ import shutil
 import struct
 import sys
 import tempfile
+import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.errors import GatewayError, IdempotencyConflict, NotFound, StorageFailed
+from gateway.errors import IdempotencyConflict, NotFound, StorageFailed
 from gateway.store import folders, versioned
 from gateway.store.blobs import folder as blobs_folder
 from gateway.store.blobs import shared_pack
 from gateway.store.sqlite import database
+from gateway.store.sqlite.connection import Connection
+from gateway.store.sqlite.database import Database
+from gateway.store.sqlite.log import SqliteLog
 from gateway.store.verify import verify
 from gateway.store.versioned import VersionedStore, open_store
 from tests.durability.disk import FAULTS, Disk, run_with_layer
@@ -54,32 +58,104 @@ from tests.durability.gateway_requests import (
 
 MODULE = "tests.durability.power_loss"
 STUDIES = 4
-ROUNDS = 12
-SOON = 60  # so many records are soon after another
+ROUNDS = 8
+CHECKPOINT_WRITERS = 7  # in the program: a checkpoint comes often
+SOON = 40  # so many records are soon after another
 
 # -- the program that is watched
 
 
-async def work(folder: Path, disk: Disk, rounds: int) -> None:
-    """Store and edit in several studies at once, close, open again and go on; mark what is acknowledged.
+async def nothing_fails(gateway: Gateway, disk: Disk) -> None:
+    pass
 
-    The second half ends without closing, and a third part begins after an fsync that failed, as after a restart.
+
+async def fail_to_sync(gateway: Gateway, disk: Disk) -> None:
+    """Have an fsync of the log fail: nothing is acknowledged, and the bytes are in the cache, perhaps not on the disk.
+
+    They are a page that was written just before, and others that were not. A database that has them all and a log that
+    has the first one as it was do not go together.
     """
-    disk.watch(folder.parent)
-    for half in range(2):
-        async with gateway_over(folder) as gateway:
-            await asyncio.gather(*(write(gateway, disk, half * STUDIES + n, rounds) for n in range(STUDIES)))
-            if half:
-                await fail_to_sync(gateway, disk)
-                await end_without_closing()
+    await asyncio.sleep(0.1)  # a checkpoint may be under way, which syncs too
+    database_of(gateway)._since_checkpoint = -CHECKPOINT_WRITERS  # none comes between the page and the others
+    await rename(gateway.client, STUDIES, "Last^Acknowledged")
+    disk.fail(FAULTS[2], 1, from_then_on=False)
+    with suppress(StorageFailed):
+        await gateway.store.create_datastore("never acknowledged", {}, {})
+    disk.repair()
 
 
-async def go_on(folder: Path, disk: Disk, rounds: int) -> None:
-    """Go on in a new process, over what the one before left in the kernel's cache and perhaps not on the disk."""
+async def fail_to_copy(gateway: Gateway, disk: Disk) -> None:
+    """Have a checkpoint be stopped half way by a reader, and the fsync of the next one fail; then try to go on.
+
+    What the first one copied was not synced, and may be lost with the fsync of the second. Whoever goes on would copy
+    only what came after it, and write the log from its beginning.
+    """
+    log = database_of(gateway)
+    log._since_checkpoint = -CHECKPOINT_WRITERS
+    created = await gateway.store.create_datastore("copied half way", {}, {})
+    disk.mark(json.dumps({"datastore": created.datastore_id}))
+    read, copied = threading.Event(), threading.Event()
+
+    def read_on(connection: Connection) -> bool:
+        connection.execute("SELECT COUNT(*) FROM study").fetchone()
+        read.set()
+        return copied.wait(60)
+
+    reading = asyncio.create_task(log.read(read_on))
+    await asyncio.to_thread(read.wait, 60)
+    await write_and_copy(gateway, "Copied^HalfWay")
+    copied.set()
+    await reading
+    disk.fail(FAULTS[2], 3, from_then_on=False)  # of the commit, of the log before it is copied, of the database
+    await write_and_copy(gateway, "Never^Copied")
+    disk.repair()
+    for name in ("Too^Late", "Later^Still"):
+        await write_and_copy(gateway, name)
+
+
+async def write_and_copy(gateway: Gateway, name: str) -> None:
+    """Rename a study, if that is not refused, and wait for the checkpoint after it."""
+    log = database_of(gateway)
+    log._since_checkpoint = CHECKPOINT_WRITERS
+    await rename(gateway.client, STUDIES, name)
+    while log._committing is not None:
+        await log._committing
+
+
+def database_of(gateway: Gateway) -> Database:
+    store = gateway.store
+    assert isinstance(store, VersionedStore) and isinstance(store._log, SqliteLog)
+    return store._log.database
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one process does after it has stored and edited, before the next one goes on over what it left.
+
+    closes: whether it closes the folder in the end, or is gone as if it were killed.
+    """
+
+    fails: Callable[[Gateway, Disk], Awaitable[None]] = nothing_fails
+    closes: bool = False
+
+
+PARTS = (
+    Part(closes=True),
+    Part(fail_to_sync),
+    Part(fail_to_copy),
+    Part(fail_to_copy, closes=True),
+    Part(),
+)
+
+
+async def work(folder: Path, disk: Disk, number: int, rounds: int) -> None:
+    """Store and edit in several studies at once, and mark what is acknowledged; then do what the part is for."""
     disk.watch(folder.parent)
     async with gateway_over(folder) as gateway:
-        await asyncio.gather(*(write(gateway, disk, 2 * STUDIES + n, rounds) for n in range(STUDIES)))
-        await end_without_closing()
+        await asyncio.gather(*(write(gateway, disk, number * STUDIES + n, rounds) for n in range(STUDIES)))
+        await PARTS[number].fails(gateway, disk)
+        if not PARTS[number].closes:
+            await end_without_closing()
 
 
 async def write(gateway: Gateway, disk: Disk, study: int, rounds: int) -> None:
@@ -94,20 +170,6 @@ async def write(gateway: Gateway, disk: Disk, study: int, rounds: int) -> None:
             response = await rename(gateway.client, study, said["name"], Idempotency_Key=said["key"])
         assert response.is_success, response.text
         disk.mark(json.dumps({"study": study, "version": version, **said}))
-
-
-async def fail_to_sync(gateway: Gateway, disk: Disk) -> None:
-    """Have an fsync of the log fail: nothing is acknowledged, and the bytes are in the cache, perhaps not on the disk.
-
-    They are a page that was written just before, and others that were not. A database that has them all and a log that
-    has the first one as it was do not go together.
-    """
-    await rename(gateway.client, STUDIES, "Last^Acknowledged")
-    await asyncio.sleep(0.1)  # a checkpoint may be under way, which syncs too
-    disk.fail(FAULTS[2], 1, from_then_on=False)
-    with suppress(StorageFailed):
-        await gateway.store.create_datastore("never acknowledged", {}, {})
-    disk.repair()
 
 
 async def end_without_closing() -> None:
@@ -145,20 +207,35 @@ def take_both_ways() -> None:
     shared_pack.FULL = 128 * 1024
 
 
-def misbehave(synchronous: str, folder_sync: bool, pack_sync: bool, log_again: bool) -> None:
+def misbehave(given: argparse.Namespace) -> None:
     """Have this process write as no gateway may."""
-    if not log_again:
+    if given.no_log_again:
         database.write_log_again = lambda path: None  # in this process
-    if not pack_sync:
+    if given.copy_at_close:
+        copy_at_close()
+    if given.write_on:
+        Database._note_failure = lambda self, error: None  # type: ignore[method-assign]  # in this process
+    if given.no_pack_sync:
         shared_pack.SharedPack.sync = lambda pack, end: None  # type: ignore[assignment, method-assign]  # in this process
-    if synchronous != "FULL":
+    if given.synchronous != "FULL":
         database._EVERY_CONNECTION = tuple(  # type: ignore[assignment]  # as many as before
-            f"PRAGMA synchronous={synchronous}" if "synchronous" in pragma else pragma
+            f"PRAGMA synchronous={given.synchronous}" if "synchronous" in pragma else pragma
             for pragma in database._EVERY_CONNECTION
         )
-    if not folder_sync:
+    if given.no_folder_sync:
         for module in (folders, blobs_folder, shared_pack, versioned):
             module.sync_folder = lambda folder: None  # type: ignore[attr-defined]  # each has its own
+
+
+def copy_at_close() -> None:
+    """Have this process close a database whose disk failed as it does any other."""
+    close = Database.close
+
+    async def close_and_copy(self: Database) -> None:
+        self._failed = None
+        await close(self)
+
+    Database.close = close_and_copy  # type: ignore[method-assign]  # in this process
 
 
 # -- the journal
@@ -379,10 +456,9 @@ class Recording:
     records: list[Record]
 
     @property
-    def failed(self) -> int:
-        """The place of the fsync that failed; the end where none did, as of a program that makes none."""
-        places = (place for place, record in enumerate(self.records) if record.what == SYNC_FAILED)
-        return next(places, len(self.records))
+    def failed(self) -> list[int]:
+        """The places of the fsyncs that failed; the end where none did, as of a program that makes none."""
+        return [place for place, record in enumerate(self.records) if record.what == SYNC_FAILED] or [len(self.records)]
 
     @property
     def acknowledged(self) -> int:
@@ -402,20 +478,19 @@ class Recording:
 
 
 def record(root: Path, journal: Path, *options: str) -> Recording:
-    """Run the program over a new folder, in two processes one after the other, and return what it did."""
+    """Run the parts of the program over a new folder, each in a process of its own, and return what they did."""
     root.mkdir()
-    for part in ("work", "go-on"):
-        ended = run_with_layer(MODULE, [f"--{part}", str(root / "data"), "--journal", str(journal), *options])
+    for number in range(len(PARTS)):
+        where = ["--work", str(root / "data"), "--journal", str(journal), "--part", str(number)]
+        ended = run_with_layer(MODULE, [*where, *options])
         assert ended.returncode == 0, ended.stdout
     return Recording(root, list(read_journal(journal)))
 
 
-def cuts(recording: Recording, seeds: range, target: Path) -> Iterator[tuple[int, list[str]]]:
-    """Cut the power once for each seed, and yield the seed and what was lost."""
-    order = sorted(seeds, key=lambda seed: _place(recording, seed))
+def cuts(recording: Recording, places: Mapping[int, int], target: Path) -> Iterator[tuple[int, list[str]]]:
+    """Cut the power once for each seed, at its place, and yield the seed and what was lost."""
     disk, done, said = SimulatedDisk(recording.root), 0, []
-    for seed in order:
-        place = _place(recording, seed)
+    for seed, place in sorted(places.items(), key=lambda item: item[1]):
         for record in recording.records[done:place]:
             if record.what == MARK:
                 said.append(json.loads(record.data))
@@ -427,13 +502,19 @@ def cuts(recording: Recording, seeds: range, target: Path) -> Iterator[tuple[int
         yield seed, asyncio.run(losses(target / "data", said))
 
 
-def _place(recording: Recording, seed: int) -> int:
-    """Return after how many records the power is cut: anywhere, as often right after an acknowledgement, and for one
-    seed of four soon after the fsync that failed, while the next process finds out what the disk has."""
+def place_of(seed: int, recording: Recording, failed: int | None = None) -> int:
+    """Return after how many records the power is cut: anywhere, as often right after an acknowledgement, and for every
+    other seed soon after an fsync that failed, while the next process finds out what the disk has.
+
+    failed: only soon after this one of those that failed, if any did.
+    """
     chance = random.Random(f"place {seed}")
     place = chance.randrange(len(recording.records) + 1)
-    if seed % 4 == 3:
-        return min(recording.failed + chance.randrange(SOON), len(recording.records))
+    if failed is not None or seed % 2:
+        after = (
+            recording.failed[failed % len(recording.failed)] if failed is not None else chance.choice(recording.failed)
+        )
+        return min(after + chance.randrange(SOON), len(recording.records))
     if chance.random() < 0.5:
         while 0 < place < len(recording.records) and recording.records[place - 1].what != MARK:
             place += 1
@@ -450,13 +531,16 @@ async def losses(folder: Path, said: list[dict[str, Any]]) -> list[str]:
         finally:
             await store.close()
         damage = (await verify(folder)).damage
-    except (GatewayError, AssertionError, OSError) as error:
+    except Exception as error:  # whatever comes of a damaged database
         return [f"{type(error).__name__}: {error}"]
     return [f"acknowledged, and lost: {one}" for one in missing] + damage
 
 
 async def _is_there(store: VersionedStore, said: dict[str, Any]) -> bool:
-    """Whether a version is there with what was said of it: the name, the kept answer, the instance's bytes."""
+    """Whether a version is there with what was said of it: the name, the kept answer, the instance's bytes; or a data
+    store."""
+    if "datastore" in said:
+        return said["datastore"] in [datastore.datastore_id for datastore in await store.datastores()]
     datastore_id, uid = (await store.default_datastore()).datastore_id, study_uid(said["study"])
     try:
         [member] = (await store.study(datastore_id, uid, said["version"])).members
@@ -488,35 +572,37 @@ def main() -> int:
     options = argparse.ArgumentParser(description="Power loss.")
     options.add_argument("--seeds", type=int, default=1000, help="how many cuts")
     options.add_argument("--first", type=int, default=0, help="the first seed")
+    options.add_argument("--failed", type=int, help="cut only soon after this one of the fsyncs that failed, from 0")
     options.add_argument("--rounds", type=int, default=ROUNDS, help="versions of each study")
     options.add_argument("--synchronous", default="FULL", help="of SQLite; NORMAL loses what was acknowledged")
     options.add_argument("--no-folder-sync", action="store_true", help="leave out the fsync of folders, and lose packs")
     options.add_argument("--no-pack-sync", action="store_true", help="name what joined a shared pack without a sync")
     options.add_argument("--no-log-again", action="store_true", help="trust a log that another process left")
+    options.add_argument("--copy-at-close", action="store_true", help="copy the log when closing, though a sync failed")
+    options.add_argument("--write-on", action="store_true", help="write on after a sync that failed")
     options.add_argument("--work", type=Path, help=argparse.SUPPRESS)
-    options.add_argument("--go-on", type=Path, help=argparse.SUPPRESS)
+    options.add_argument("--part", type=int, help=argparse.SUPPRESS)
     options.add_argument("--journal", type=Path, help=argparse.SUPPRESS)
     given = options.parse_args()
-    if given.work or given.go_on:
-        misbehave(given.synchronous, not given.no_folder_sync, not given.no_pack_sync, not given.no_log_again)
+    if given.work:
+        misbehave(given)
         share_folders()
         take_time()
         take_both_ways()
-        database.CHECKPOINT_WRITERS = 7
+        database.CHECKPOINT_WRITERS = CHECKPOINT_WRITERS
         disk = Disk()
         disk.record(given.journal)
-        asyncio.run((work if given.work else go_on)(given.work or given.go_on, disk, given.rounds))
-        raise AssertionError("the program ends by itself, without closing")
+        asyncio.run(work(given.work, disk, given.part, given.rounds))
+        return 0
     return report(given)
 
 
 def report(given: argparse.Namespace) -> int:
     """Record, cut, and print what was lost."""
     started, lost = time.monotonic(), 0
+    switches = ("no_folder_sync", "no_pack_sync", "no_log_again", "copy_at_close", "write_on")
     behaviour = ["--synchronous", given.synchronous]
-    behaviour += ["--no-folder-sync"] if given.no_folder_sync else []
-    behaviour += ["--no-pack-sync"] if given.no_pack_sync else []
-    behaviour += ["--no-log-again"] if given.no_log_again else []
+    behaviour += [f"--{switch.replace('_', '-')}" for switch in switches if getattr(given, switch)]
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(prefix="gateway-power-", dir=memory) as temporary:
         folder = Path(temporary)
@@ -525,7 +611,9 @@ def report(given: argparse.Namespace) -> int:
             print("the layer did not see every write")
             return 2
         print(f"{len(recording.records)} records, {recording.acknowledged} acknowledgements", file=sys.stderr)
-        for seed, found in cuts(recording, range(given.first, given.first + given.seeds), folder / "cut"):
+        seeds = range(given.first, given.first + given.seeds)
+        places = {seed: place_of(seed, recording, given.failed) for seed in seeds}
+        for seed, found in cuts(recording, places, folder / "cut"):
             lost += bool(found)
             for one in found[:3]:
                 print(f"seed {seed}: {one}", flush=True)

@@ -30,23 +30,21 @@ def test_no_power_cut_loses_what_was_acknowledged() -> None:
 
 
 @needs_the_layer
-def test_power_cuts_find_a_gateway_that_does_not_sync() -> None:
-    """With synchronous=NORMAL the same cuts lose what was acknowledged: the harness can see a loss."""
-    assert "acknowledged, and lost" in run(
-        "tests.durability.power_loss", "--seeds", "20", "--synchronous", "NORMAL", status=1
-    )
-
-
-@needs_the_layer
-def test_power_cuts_find_a_gateway_that_names_what_is_not_durable() -> None:
-    """Of a shared pack that nobody syncs the same cuts lose what was acknowledged."""
-    assert "with a loss" in run("tests.durability.power_loss", "--seeds", "20", "--no-pack-sync", status=1)
-
-
-@needs_the_layer
-def test_power_cuts_find_a_gateway_that_trusts_a_log_whose_fsync_failed() -> None:
-    """One that begins with a checkpoint of bytes that the disk may not have is damaged by cuts of that moment."""
-    assert "with a loss" in run("tests.durability.power_loss", "--seeds", "60", "--no-log-again", status=1)
+@pytest.mark.parametrize(
+    ("misbehaviour", "seeds", "found"),
+    [
+        (("--synchronous", "NORMAL"), 20, "acknowledged, and lost"),
+        (("--no-pack-sync",), 20, "with a loss"),  # a damaged folder is not asked for what was acknowledged
+        (("--no-log-again", "--failed", "0"), 40, "with a loss"),
+        (("--copy-at-close", "--failed", "2"), 40, "with a loss"),
+        (("--write-on",), 100, "with a loss"),
+    ],
+    ids=lambda value: value[0].strip("-") if isinstance(value, tuple) else None,
+)
+def test_power_cuts_find_a_gateway_that_misbehaves(misbehaviour: tuple[str, ...], seeds: int, found: str) -> None:
+    """One that does not sync, names what is not durable, or trusts a log or a copy of it whose fsync failed is found
+    out by the same cuts: the harness can see a loss."""
+    assert found in run("tests.durability.power_loss", "--seeds", str(seeds), *misbehaviour, status=1)
 
 
 def test_no_kill_loses_what_was_acknowledged() -> None:

@@ -26,7 +26,7 @@ from typing import Any, Generic, TypeVar
 
 from gateway.errors import GatewayError, StorageFailed, StorageFull
 from gateway.store.folders import disk_errors
-from gateway.store.sqlite.connection import Connection, SqliteThread, sqlite_errors
+from gateway.store.sqlite.connection import Connection, SqliteThread, copy_log, sqlite_errors
 from gateway.store.sqlite.row_checksums import keep_checksums
 from gateway.store.sqlite.schema_steps import migrate
 
@@ -43,10 +43,11 @@ _STEPS = 10_000
 # How many writers share a commit: more would make the first wait for the last.
 COMMIT_TOGETHER = 64
 
-# After so many writers the write-ahead log is copied into the database, when none waits; after twice as many even so.
-# SQLite does it by itself, in a commit, only if they write much at a time: it tells nobody when that fails.
+# After so many writers the write-ahead log is copied into the database, when none waits; after twice as many even so,
+# and when they have made the file longer than so many bytes. SQLite does not do it by itself, in a commit: it would
+# tell nobody when that fails.
 CHECKPOINT_WRITERS = 512
-CHECKPOINT_PAGES = 16384
+LONG_LOG = 64 * 1024 * 1024
 
 # sqlite.org/pragma.html. synchronous=FULL: an acknowledged version survives power loss. mmap_size=0: with mmap, a
 # stray write anywhere in the process could change the database. cache_size: 16 MiB, as SQLite's 2 MiB do not hold the
@@ -69,8 +70,9 @@ _IN_MEMORY = "PRAGMA temp_store=MEMORY"
 # How many bytes of a write-ahead log are written again at a time.
 _PIECE = 1024 * 1024
 
-_WRITER = ("PRAGMA journal_mode=WAL", f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-_READER = (_IN_MEMORY, "PRAGMA query_only=ON", "PRAGMA wal_autocheckpoint=0")
+_WRITER = ("PRAGMA journal_mode=WAL", "PRAGMA wal_autocheckpoint=0")
+# The last one reads: from then on a reader has the database open, and none of the others is the last to close it.
+_READER = (_IN_MEMORY, "PRAGMA query_only=ON", "PRAGMA wal_autocheckpoint=0", "PRAGMA schema_version")
 
 
 def _nothing(result: object) -> None:
@@ -94,13 +96,21 @@ class _TakesLong(Exception):
 class Database:
     """The file, opened. `open_database` makes one. settled: whether `settle` was run, which the first write needs.
 
-    searcher: reads as the readers do, for searches that take long.
+    searcher: reads as the readers do, for searches that take long. log: the write-ahead log.
     """
 
     def __init__(
-        self, writer: SqliteThread, readers: Sequence[SqliteThread], searcher: SqliteThread, *, settled: bool = True
+        self,
+        writer: SqliteThread,
+        readers: Sequence[SqliteThread],
+        searcher: SqliteThread,
+        log: Path,
+        *,
+        settled: bool = True,
     ) -> None:
         self._writer = writer
+        self._log = log
+        self._longest = LONG_LOG
         self._settled = settled
         self._readers = readers
         self._searcher = searcher
@@ -149,12 +159,17 @@ class Database:
         return await answer
 
     async def close(self) -> None:
-        """Close the readers first, so that the last checkpoint is the writer's."""
+        """Close the readers first: the writer then copies the log into the database, and removes it.
+
+        The writer first where the disk failed, or had no room to settle: it would copy what the disk may not have. The
+        readers cannot.
+        """
         if self._committing is not None:
             await self._committing
-        for reader in (*self._readers, self._searcher):
-            await reader.close()
-        await self._writer.close()
+        readers = *self._readers, self._searcher
+        trusts_log = self._settled and self._failed is None
+        for thread in (*readers, self._writer) if trusts_log else (self._writer, *readers):
+            await thread.close()
 
     async def _commit_all(self) -> None:
         """Commit until nobody waits."""
@@ -203,16 +218,21 @@ class Database:
         so after an fsync that failed. One that a reader stops half way copies without a sync: such pages may be lost
         with it, and are copied again only where the log is opened anew.
         """
-        if self._since_checkpoint >= CHECKPOINT_WRITERS * (2 if self._waiting else 1):
+        if self._since_checkpoint >= CHECKPOINT_WRITERS * (2 if self._waiting else 1) or self._log_has_grown():
             self._since_checkpoint = 0
             try:
-                await self._writer.run(_copy_log)
+                await self._writer.run(copy_log)
             except GatewayError as error:
                 self._note_failure(error)
 
-
-def _copy_log(connection: Connection) -> None:
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    def _log_has_grown(self) -> bool:
+        """Whether the file is longer than ever: once it was copied it is written from its beginning, at that length."""
+        try:
+            length = self._log.stat().st_size
+        except OSError:  # whoever writes next is told
+            return False
+        before, self._longest = self._longest, max(self._longest, length)
+        return length > before
 
 
 def _consistently(connection: Connection, work: Callable[[Connection], Result]) -> Result:
@@ -308,24 +328,24 @@ async def open_database(path: Path) -> Database:
     """Open a database file, made new or brought up to the newest schema. Raises StorageFailed.
 
     The writer comes first: it recovers what a crash left, and the readers find a database at rest. Of a full disk it
-    can be read.
+    can be read. After an error the writer is closed before the readers, and the log is left as it is.
     """
     # Before a step of the schema is written behind it.
     settled = await _has_room(asyncio.to_thread(write_log_again, path))
     writer = await SqliteThread.open(path, (*_EVERY_CONNECTION, *_WRITER))
     readers: list[SqliteThread] = []
     try:
+        for _ in range(READERS + 1):
+            readers.append(await SqliteThread.open(path, (*_EVERY_CONNECTION, *_READER), read_only=True))
         await writer.run(migrate)
         await writer.run(lambda connection: connection.execute(_IN_MEMORY).close())  # it takes temporary triggers away
         await writer.run(keep_checksums)
         settled = settled and await _has_room(writer.run(end_log))
-        for _ in range(READERS + 1):
-            readers.append(await SqliteThread.open(path, (*_EVERY_CONNECTION, *_READER)))
-    except GatewayError:
-        for thread in (*readers, writer):
+    except BaseException:
+        for thread in (writer, *readers):
             await thread.close()
         raise
-    return Database(writer, readers[:READERS], readers[READERS], settled=settled)
+    return Database(writer, readers[:READERS], readers[READERS], log_of(path), settled=settled)
 
 
 async def _has_room(step: Awaitable[None]) -> bool:
@@ -335,6 +355,11 @@ async def _has_room(step: Awaitable[None]) -> bool:
     except StorageFull:
         return False
     return True
+
+
+def log_of(path: Path) -> Path:
+    """Return the write-ahead log of a database."""
+    return path.with_name(f"{path.name}-wal")
 
 
 def settle(connection: Connection) -> None:
@@ -351,7 +376,7 @@ def write_log_again(path: Path) -> None:
     does not write them again. Of a checkpoint out of such a log that a power failure cuts off, the database would have
     pages that are newer than the log it is recovered by.
     """
-    with disk_errors(), suppress(FileNotFoundError), path.with_name(f"{path.name}-wal").open("r+b") as log:
+    with disk_errors(), suppress(FileNotFoundError), log_of(path).open("r+b") as log:
         while piece := os.pread(log.fileno(), _PIECE, log.tell()):
             log.write(piece)
         log.flush()

@@ -11,7 +11,7 @@ from gateway.errors import StorageFailed
 from gateway.metadata.study_summary import packed_values
 from gateway.store.log.heads import unpack_head
 from gateway.store.log.manifest import unpack_manifest
-from gateway.store.sqlite.connection import Connection
+from gateway.store.sqlite.connection import Connection, copy_log
 from gateway.store.sqlite.instance_key import instance_key
 from gateway.store.sqlite.row_checksums import checked_tables, fill_in_checksums
 from gateway.store.study_rows import searched_names, text_of
@@ -44,6 +44,7 @@ def migrate(connection: Connection) -> None:
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+        copy_log(connection)  # a step may be as large as the database
 
 
 # What steps 006 and 007 need of a version's head, which is compressed, and of its manifest; with how many arguments.

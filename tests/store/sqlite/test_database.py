@@ -12,7 +12,7 @@ import pytest
 
 from gateway.errors import GatewayError, StorageFailed, StorageFull
 from gateway.store.sqlite import database as database_module
-from gateway.store.sqlite.connection import Connection, SqliteThread
+from gateway.store.sqlite.connection import Connection, SqliteThread, copy_log
 from gateway.store.sqlite.database import Database, open_database
 from gateway.store.sqlite.schema_steps import migrate, schemas
 
@@ -132,7 +132,14 @@ async def test_readers_cannot_write(database: Database) -> None:
     with pytest.raises(StorageFailed):
         await database.read(insert(1))
 
-    assert await database.read(lambda c: c.execute("PRAGMA wal_autocheckpoint").fetchone()[0]) == 0
+
+async def test_sqlite_checkpoints_nothing_by_itself(database: Database) -> None:
+    """In a commit it would tell nobody that it failed."""
+
+    def setting(connection: Connection) -> object:
+        return connection.execute("PRAGMA wal_autocheckpoint").fetchone()[0]
+
+    assert [await database.write(setting), await database.read(setting), await database.search(setting)] == [0, 0, 0]
 
 
 async def test_a_whole_function_runs_on_the_thread_of_its_connection(database: Database) -> None:
@@ -257,6 +264,50 @@ async def test_after_a_disk_error_nothing_is_written_any_more(
     assert await database.read(numbers) == []
 
 
+async def test_closing_copies_the_log_into_the_database_unless_the_disk_failed(tmp_path: Path) -> None:
+    """Of what an fsync failed to keep the disk may have nothing; the next process writes and syncs the log first."""
+    path, log = tmp_path / "gateway.db", tmp_path / "gateway.db-wal"
+    database = await open_database(path)
+    await database.write(lambda connection: connection.execute("CREATE TABLE number (n)").close())
+    await database.close()
+    assert not log.exists()
+
+    database = await open_database(path)
+    await database.write(insert(1))
+    before, left = path.read_bytes(), log.read_bytes()
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+    try:
+        raise StorageFailed("the database refused") from error
+    except StorageFailed as failed:
+        database._note_failure(failed)
+    await database.close()
+
+    assert (path.read_bytes(), log.read_bytes()) == (before, left)
+    database = await open_database(path)
+    assert await database.read(numbers) == [1]
+    await database.close()
+    assert not log.exists()
+
+
+async def test_database_that_cannot_be_opened_keeps_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that fails may have failed to sync the log, which nobody then copies into the database."""
+    path, log = tmp_path / "gateway.db", tmp_path / "gateway.db-wal"
+    await (await open_database(path)).close()
+    before = path.read_bytes()
+
+    def fail(connection: Connection) -> None:
+        connection.execute("PRAGMA user_version=7")
+        raise StorageFailed("the disk failed")
+
+    monkeypatch.setattr(database_module, "keep_checksums", fail)
+    with pytest.raises(StorageFailed):
+        await open_database(path)
+
+    assert path.read_bytes() == before
+    assert len(log.read_bytes()) > 4096
+
+
 @pytest.mark.parametrize(
     ("code", "goes_on"), [(sqlite3.SQLITE_IOERR_FSYNC, False), (sqlite3.SQLITE_FULL, True)], ids=["fsync", "full"]
 )
@@ -267,7 +318,7 @@ async def test_after_a_checkpoint_that_failed_writing_goes_on_only_if_the_disk_w
     run = database._writer.run
 
     async def broken(work: Callable[[Connection], object]) -> object:
-        if work is not database_module._copy_log:
+        if work is not copy_log:
             return await run(work)
         error = sqlite3.OperationalError("disk I/O error")
         error.sqlite_errorcode = code
@@ -294,12 +345,27 @@ async def test_writers_that_never_pause_do_not_put_a_checkpoint_off(
     """It comes at the latest after twice as many writers: SQLite's own would tell nobody that it failed."""
     copied, before = list[int](), database.commits
     monkeypatch.setattr(database_module, "CHECKPOINT_WRITERS", 40)
-    monkeypatch.setattr(database_module, "_copy_log", lambda connection: copied.append(database.commits - before))
+    monkeypatch.setattr(database_module, "copy_log", lambda connection: copied.append(database.commits - before))
     monkeypatch.setattr(database_module, "COMMIT_TOGETHER", 8)
 
     await asyncio.gather(*(database.write(insert(number)) for number in range(200)))
 
     assert copied[:2] == [10, 20]  # commits of eight writers each
+
+
+@pytest.mark.parametrize(("longest", "lengths"), [(200_000, range(200_000, 350_000)), (10**9, range(500_000, 700_000))])
+async def test_log_that_few_writers_made_long_is_copied(
+    database: Database, tmp_path: Path, longest: int, lengths: range
+) -> None:
+    """Each time it is longer than ever: once it was copied it is written from its beginning, at the same length."""
+    database._longest = longest
+    await database.write(lambda connection: connection.execute("CREATE TABLE big (b BLOB)").close())
+    for _ in range(10):
+        await database.write(lambda connection: connection.execute("INSERT INTO big VALUES (zeroblob(50000))").close())
+        while database._committing is not None:
+            await database._committing
+
+    assert (tmp_path / "gateway.db-wal").stat().st_size in lengths
 
 
 async def test_the_write_ahead_log_is_checkpointed(database: Database, tmp_path: Path) -> None:
