@@ -1,6 +1,6 @@
 """The commands of `gateway`; gateway/cli.py has their options.
 
-    serve           the gateway
+    serve           the gateway; memory: what its process keeps of it
     import_files    `import` of a folder; import_pacs: of another DICOMweb server
     versions        `history`, `diff`, `revert`
     translate       a DICOM JSON edit as an update document

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import gc
 import ipaddress
 import logging
 import os
@@ -17,14 +15,11 @@ import uvicorn
 import uvloop
 
 from gateway.app import create_app, opened_store
+from gateway.commands.memory import collect_garbage_seldom, give_back_when_quiet, keep_freed_memory
 from gateway.errors import AddressInUse, InvalidSettings
 from gateway.http_protocol import http_protocol
 from gateway.settings import Settings
 from gateway.store.protocol import Store
-
-# <malloc.h>: blocks above the threshold are mapped, and given back to the kernel, one by one.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_KEEP_UP_TO = 32 * 1024 * 1024
 
 
 def serve(settings: Settings, *, accept_unauthenticated_access: bool) -> int:
@@ -49,7 +44,9 @@ async def serve_on(settings: Settings, listener: socket.socket) -> None:
         server = uvicorn.Server(server_config(settings, store))
         stop_on_signal(server)
         print(await addresses(settings, store, address_of(listener)), flush=True)
+        giving_back = asyncio.create_task(give_back_when_quiet(lambda: server.server_state.total_requests))
         await server.serve(sockets=[listener])
+        giving_back.cancel()
 
 
 def stop_on_signal(server: uvicorn.Server) -> None:
@@ -152,25 +149,3 @@ def configure_logging(level: str) -> None:
     logging.basicConfig(
         level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
     )
-
-
-def collect_garbage_seldom() -> None:
-    """Leave what is there at the start out of garbage collection, and collect less often.
-
-    A request makes some thousand objects, none of them in a cycle: by default the collector looks at all of them time
-    and again, and at every module's. A look at everything that is kept takes a tenth of a second, in which all wait.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 1000)
-
-
-def keep_freed_memory() -> None:
-    """Have the C library keep blocks of up to 32 MiB for reuse, where it is glibc.
-
-    By default it maps and unmaps each large body anew: uploads are then four to five times slower.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _KEEP_UP_TO)
-        mallopt(_M_TRIM_THRESHOLD, _KEEP_UP_TO)

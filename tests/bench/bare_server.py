@@ -21,7 +21,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.commands.serve import address_of, collect_garbage_seldom, keep_freed_memory, listen
+from gateway.commands.memory import collect_garbage_seldom, keep_freed_memory
+from gateway.commands.serve import address_of, listen
 from gateway.http_protocol import http_protocol
 from gateway.settings import Settings
 from tests.bench.limits import PRAGMAS
