@@ -27,6 +27,7 @@ from typing import Any, Generic, TypeVar
 from gateway.errors import GatewayError, StorageFailed, StorageFull
 from gateway.store.folders import disk_errors
 from gateway.store.sqlite.connection import Connection, SqliteThread, copy_log, sqlite_errors
+from gateway.store.sqlite.file_format import log_of
 from gateway.store.sqlite.row_checksums import keep_checksums
 from gateway.store.sqlite.schema_steps import migrate
 
@@ -355,11 +356,6 @@ async def _has_room(step: Awaitable[None]) -> bool:
     except StorageFull:
         return False
     return True
-
-
-def log_of(path: Path) -> Path:
-    """Return the write-ahead log of a database."""
-    return path.with_name(f"{path.name}-wal")
 
 
 def settle(connection: Connection) -> None:

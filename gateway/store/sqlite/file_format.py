@@ -32,11 +32,16 @@ _FRAME_HEADER = struct.Struct(">6I")
 Sum = tuple[int, int]
 
 
+def log_of(database: Path) -> Path:
+    """Return where the write-ahead log of a database lies, if there is one (section 4)."""
+    return database.with_name(f"{database.name}-wal")
+
+
 def header_damage(database: Path) -> Iterator[str]:
     """Yield what is wrong with the header of a database file."""
     with database.open("rb") as file:
         header = file.read(100)
-    in_log = any(page == 1 for page in _pages(_log_of(database)))
+    in_log = any(page == 1 for page in _pages(_read_log(database)))
     for offset, value in _HEADER if in_log else _HEADER + _HEADER_ONCE_COPIED:
         if header[offset : offset + len(value)] != value:
             yield f"{database.name}: the header is damaged at byte {offset}"
@@ -44,7 +49,7 @@ def header_damage(database: Path) -> Iterator[str]:
 
 def log_file_damage(database: Path) -> Iterator[str]:
     """Yield what is wrong with the write-ahead log of a database; of one that ends as a crash leaves it, nothing."""
-    log, name = _log_of(database), f"{database.name}-wal"
+    log, name = _read_log(database), log_of(database).name
     if not log:
         return
     if len(log) < _WAL_HEADER.size:
@@ -74,8 +79,8 @@ def log_file_damage(database: Path) -> Iterator[str]:
         return
 
 
-def _log_of(database: Path) -> bytes:
-    log = database.with_name(f"{database.name}-wal")
+def _read_log(database: Path) -> bytes:
+    log = log_of(database)
     return log.read_bytes() if log.exists() else b""
 
 
