@@ -39,7 +39,7 @@ from gateway.errors import IdempotencyConflict, NotFound, StorageFailed
 from gateway.store import folders, versioned
 from gateway.store.blobs import folder as blobs_folder
 from gateway.store.blobs import shared_pack
-from gateway.store.sqlite import database
+from gateway.store.sqlite import database, write_ahead_log
 from gateway.store.sqlite.connection import Connection
 from gateway.store.sqlite.database import Database
 from gateway.store.sqlite.log import SqliteLog
@@ -210,7 +210,8 @@ def take_both_ways() -> None:
 def misbehave(given: argparse.Namespace) -> None:
     """Have this process write as no gateway may."""
     if given.no_log_again:
-        database.write_log_again = lambda path: None  # in this process
+        for module in (database, write_ahead_log):
+            module.write_log_again = lambda path: None  # type: ignore[attr-defined]  # each has its own
     if given.copy_at_close:
         copy_at_close()
     if given.write_on:

@@ -3,6 +3,7 @@
 log                the methods, each one hop to a connection's thread
 frame_log          ... FrameLog; import_log: ImportLog
 database           the file, opened: group commit; connection: a connection on its thread, and errors
+write_ahead_log    when it is copied, and what a start makes of the one it finds
 schema_steps       the steps of its schema, in schema/; row_checksums: of what it says in each row
 
 appending          SQL that writes versions

@@ -33,11 +33,6 @@ def sqlite_errors() -> Iterator[None]:
         raise StorageFailed("the database refused") from error
 
 
-def copy_log(connection: Connection) -> None:
-    """Copy the write-ahead log into the database, as far as nobody reads it."""
-    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-
 class SqliteThread:
     """A connection on a thread of its own, which runs whole functions: one hop for each, whatever it does there.
 

@@ -14,7 +14,6 @@ beginning and no longer.
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import time
 from collections import deque
@@ -25,11 +24,11 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from gateway.errors import GatewayError, StorageFailed, StorageFull
-from gateway.store.folders import disk_errors
-from gateway.store.sqlite.connection import Connection, SqliteThread, copy_log, sqlite_errors
+from gateway.store.sqlite.connection import Connection, SqliteThread, sqlite_errors
 from gateway.store.sqlite.file_format import log_of
 from gateway.store.sqlite.row_checksums import keep_checksums
 from gateway.store.sqlite.schema_steps import migrate
+from gateway.store.sqlite.write_ahead_log import copy_log, end_log, settle, write_log_again
 
 Result = TypeVar("Result")
 
@@ -67,9 +66,6 @@ _EVERY_CONNECTION = (
 # half of all writes of a store, and records in a folder for temporary files. Not while steps of the schema are taken:
 # of a large database those keep more than memory has room for.
 _IN_MEMORY = "PRAGMA temp_store=MEMORY"
-
-# How many bytes of a write-ahead log are written again at a time.
-_PIECE = 1024 * 1024
 
 _WRITER = ("PRAGMA journal_mode=WAL", "PRAGMA wal_autocheckpoint=0")
 # The last one reads: from then on a reader has the database open, and none of the others is the last to close it.
@@ -356,34 +352,6 @@ async def _has_room(step: Awaitable[None]) -> bool:
     except StorageFull:
         return False
     return True
-
-
-def settle(connection: Connection) -> None:
-    """Have the disk hold what another process left, before anything is written behind it. Raises as both steps do."""
-    (_, _, path) = connection.execute("PRAGMA database_list").fetchone()
-    write_log_again(Path(path))
-    end_log(connection)
-
-
-def write_log_again(path: Path) -> None:
-    """Write the write-ahead log of a database over itself and sync it. Raises StorageFailed, StorageFull.
-
-    Another process left it, perhaps after an fsync that failed: then the kernel shows bytes that the disk has not, and
-    does not write them again. Of a checkpoint out of such a log that a power failure cuts off, the database would have
-    pages that are newer than the log it is recovered by.
-    """
-    with disk_errors(), suppress(FileNotFoundError), log_of(path).open("r+b") as log:
-        while piece := os.pread(log.fileno(), _PIECE, log.tell()):
-            log.write(piece)
-        log.flush()
-        os.fdatasync(log.fileno())
-
-
-def end_log(connection: Connection) -> None:
-    """Copy the write-ahead log into the database, and begin a new one. Raises StorageFailed, StorageFull."""
-    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    if busy:
-        raise StorageFailed("a reader is in the way of a checkpoint")
 
 
 async def open_to_look_at(path: Path) -> SqliteThread:

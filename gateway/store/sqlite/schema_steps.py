@@ -11,9 +11,10 @@ from gateway.errors import StorageFailed
 from gateway.metadata.study_summary import packed_values
 from gateway.store.log.heads import unpack_head
 from gateway.store.log.manifest import unpack_manifest
-from gateway.store.sqlite.connection import Connection, copy_log
+from gateway.store.sqlite.connection import Connection
 from gateway.store.sqlite.instance_key import instance_key
 from gateway.store.sqlite.row_checksums import checked_tables, fill_in_checksums
+from gateway.store.sqlite.write_ahead_log import copy_log
 from gateway.store.study_rows import searched_names, text_of
 
 APPLICATION_ID = 0x44575647  # "DWVG", in the file's header: `file` and a cautious administrator can see whose it is

@@ -12,9 +12,10 @@ import pytest
 
 from gateway.errors import GatewayError, StorageFailed, StorageFull
 from gateway.store.sqlite import database as database_module
-from gateway.store.sqlite.connection import Connection, SqliteThread, copy_log
+from gateway.store.sqlite.connection import Connection, SqliteThread
 from gateway.store.sqlite.database import Database, open_database
 from gateway.store.sqlite.schema_steps import migrate, schemas
+from gateway.store.sqlite.write_ahead_log import copy_log
 
 
 @pytest.fixture
