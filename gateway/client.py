@@ -13,13 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from gateway.errors import Refused, Unreachable
-
-if TYPE_CHECKING:
-    from gateway.commands.login import Login
 
 DICOM_JSON = "application/dicom+json"
 
@@ -45,6 +42,19 @@ class Reply:
             return json.loads(self.body) if self.body else None
         except ValueError as error:
             raise Unreachable(f"{self.root} is no gateway: it does not speak JSON") from error
+
+
+class Login(Protocol):
+    """How a server is told who asks; commands/login.py says how a user says it."""
+
+    def headers(self, method: str, url: str, body: Callable[[], Iterable[bytes]]) -> Mapping[str, str]:
+        """Return what is to be added to the headers of a request."""
+
+    def answers(self, reply: Reply) -> bool:
+        """Return whether a request that was refused is to be sent again, with other headers."""
+
+    def refusal(self, reply: Reply) -> str | None:
+        """Return what to tell of an answer that refuses who asked; None of any other answer."""
 
 
 class Client:
