@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import shutil
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from typing import Any
 import pytest
 
 from gateway.cli import main
+from gateway.store.sqlite import search_damage
 from gateway.store.sqlite.schema_steps import schemas
 from tests.conftest import serving
-from tests.durability.flips import fill, flipped
+from tests.durability.flips import fill, flipped, texts_found
 from tests.store.older_folders import unpack_older
 
 
@@ -84,6 +86,46 @@ def test_a_changed_value_of_the_database_is_named(folder: Path, capsys: pytest.C
         connection.commit()
 
     assert verified(capsys, folder)[1][0] == "damaged  version 3: the checksum of the row is wrong"
+
+
+def test_no_bit_of_what_wild_cards_go_by_changes_what_they_find_unseen(folder: Path) -> None:
+    """What FTS5 keeps for looking terms up is not what it goes through from end to end: both are compared."""
+    chance, whole = random.Random(7), closed_copy(folder, texts_found)
+    blocks = closed_copy(folder, lambda copy: copy.execute("SELECT id, block FROM study_text_data").fetchall())
+    seen = 0
+    for _ in range(800):
+        number, block = chance.choice(blocks)
+        damaged = bytearray(block)
+        damaged[chance.randrange(len(block))] ^= 1 << chance.randrange(8)
+        changed = (damaged, number)
+        if closed_copy(folder, is_damaged, changed):
+            seen += 1
+        else:
+            assert closed_copy(folder, texts_found, changed) == whole
+
+    assert seen > 600
+
+
+def closed_copy(
+    folder: Path, look: Callable[[sqlite3.Connection], Any], changed: tuple[bytes | bytearray, int] | None = None
+) -> Any:
+    """Return what is found in a copy of the database in memory, with a block of what FTS5 keeps changed."""
+    with (
+        closing(sqlite3.connect(folder / "gateway.db")) as connection,
+        closing(sqlite3.connect(":memory:", isolation_level=None)) as copy,
+    ):
+        connection.backup(copy)
+        if changed:
+            copy.execute("UPDATE study_text_data SET block = ? WHERE id = ?", changed)
+        return look(copy)
+
+
+def is_damaged(connection: sqlite3.Connection) -> bool:
+    """Whether a check finds damage, or cannot go to its end."""
+    try:
+        return bool([*search_damage.texts(connection), *search_damage.text_index(connection)])
+    except sqlite3.Error:
+        return True
 
 
 def test_a_part_that_would_end_a_document_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from typing import Literal, TypeVar
 
 from gateway.errors import GatewayError
 from gateway.store.data_folder import DATABASE, FolderLock, require_data_folder
-from gateway.store.sqlite import log_damage
+from gateway.store.sqlite import log_damage, search_damage
 from gateway.store.sqlite.connection import Connection
 from gateway.store.sqlite.database import open_to_look_at
 from gateway.store.sqlite.file_format import header_damage, log_file_damage
@@ -43,7 +43,9 @@ _CHECKS = (
     log_damage.change_feed,
     log_damage.image_sets,
     log_damage.studies,
-    log_damage.search_tables,
+    search_damage.search_tables,
+    search_damage.texts,
+    search_damage.text_index,
 )
 
 

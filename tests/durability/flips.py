@@ -94,7 +94,7 @@ def everything(folder: Path) -> dict[str, str]:
         for table, sql in connection.execute(tables).fetchall():
             rows = sorted(map(repr, map(_as_read, connection.execute(f"SELECT * FROM {table}"))))
             found[table] = hashlib.sha256(repr((sql, rows)).encode()).hexdigest()
-        found["study_text"] = _texts_found(connection)
+        found["study_text"] = texts_found(connection)
         stored = hashlib.sha256()
         for pack, offset, length in connection.execute(
             "SELECT lower(hex(pack)), offset, length FROM object"
@@ -107,7 +107,7 @@ def everything(folder: Path) -> dict[str, str]:
     return {**found, "packs": stored.hexdigest()}
 
 
-def _texts_found(connection: sqlite3.Connection) -> str:
+def texts_found(connection: sqlite3.Connection) -> str:
     """Return which studies are found by which three letters: what FTS5's own tables are for."""
     connection.execute("CREATE VIRTUAL TABLE temp.terms USING fts5vocab(main, study_text, row)")
     terms = [term for (term,) in connection.execute("SELECT term FROM temp.terms")]
@@ -158,11 +158,13 @@ class Score:
 
 
 async def flip(folder: Path, flips: int, seed: int) -> Score:
-    """Flip bytes one after the other, in files taken in turn."""
+    """Flip bytes one after the other, half of them in the database, the others in packs taken in turn."""
     score, chance, whole = Score(), random.Random(seed), everything(folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in NO_DATA)
+    kinds = [path for path in files if path.parent == folder], [path for path in files if path.parent != folder]
     for number in range(flips):
-        path = files[number % len(files)]
+        kind = kinds[number % 2]
+        path = kind[number // 2 % len(kind)]
         offset, change = chance.randrange(path.stat().st_size), 1 << chance.randrange(8)
         with flipped(path, offset, change):
             if (await verify(folder)).damage:

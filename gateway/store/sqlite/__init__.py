@@ -15,5 +15,6 @@ changes            ... of the change feed; tables: data stores, answers, jobs; t
 study_now          a study as it is now, and what an append makes of it
 kept_studies       ... those that are known without reading; kept_parts: parts of theirs
 
-log_damage         what `gateway verify` looks for in the log; file_format: in SQLite's own bytes
+log_damage         what `gateway verify` looks for in the log; search_damage: in what searches go by; file_format: in
+                   SQLite's own bytes
 """

@@ -17,7 +17,6 @@ from gateway.store.log.heads import unpack_head
 from gateway.store.log.manifest import Manifest, unpack_manifest
 from gateway.store.log.parts import Part, PlacedInstance, unpack_part
 from gateway.store.sqlite.connection import Connection
-from gateway.store.sqlite.instance_key import instance_key
 from gateway.store.sqlite.row_checksums import checked_tables, wrong_rows
 from gateway.store.sqlite.schema_steps import APPLICATION_ID, newest_schema, schema_of, schemas
 from gateway.store.sqlite.versions import read_parts
@@ -278,36 +277,3 @@ def _searchable(connection: Connection, key: int) -> _Searched:
     names |= {("referring_physician_name", name) for name in columns.referring_physician_name}
     modalities = [(modality, columns.study_date, series) for modality, series in columns.modalities.items()]
     return row, sorted(names), sorted(modalities)
-
-
-def search_tables(connection: Connection) -> Iterator[str]:
-    """Check what is counted for searches, and which texts they find, against the rows of the studies."""
-    if connection.execute(_differing(_COUNTED, f"SELECT * FROM ({_COUNTS})")).fetchone():
-        yield "gateway.db: how many studies there are of a day is not what the studies say"
-    connection.create_function("instance_key", 1, instance_key, deterministic=True)
-    keys = "SELECT instance_key(sop_instance_uid), image_set FROM slot"
-    if connection.execute(_differing("SELECT key, image_set FROM instance_key", keys)).fetchone():
-        yield "gateway.db: where instances are looked for is not where they are"
-    columns = "text, content = '', columnsize = 0, detail = none, tokenize = 'trigram'"
-    connection.execute(f"CREATE VIRTUAL TABLE temp.expected USING fts5({columns})")
-    connection.execute("INSERT INTO temp.expected (rowid, text) SELECT id, text FROM study_searched")
-    connection.execute("CREATE VIRTUAL TABLE temp.expected_terms USING fts5vocab(temp, expected, instance)")
-    connection.execute("CREATE VIRTUAL TABLE temp.terms USING fts5vocab(main, study_text, instance)")
-    there, expected = ("SELECT term, doc FROM temp.terms", "SELECT term, doc FROM temp.expected_terms")
-    if connection.execute(_differing(there, expected)).fetchone():
-        yield "gateway.db: what searches with wild cards find is not what the studies say"
-
-
-def _differing(one: str, other: str) -> str:
-    """Return the statement for the rows that one of two has and the other has not."""
-    return f"SELECT * FROM ({one} EXCEPT {other}) UNION ALL SELECT * FROM ({other} EXCEPT {one})"
-
-
-# What the triggers have counted, and what there is to count.
-_COUNTED = "SELECT * FROM study_count WHERE studies <> 0"
-_COUNTS = (
-    "SELECT datastore, '', study_date, COUNT(*), SUM(series_count), SUM(instance_count)"
-    " FROM study WHERE image_set IS NOT NULL GROUP BY datastore, study_date"
-    " UNION ALL SELECT datastore, modality, study_date, COUNT(*), SUM(series), 0"
-    " FROM study_modality GROUP BY datastore, modality, study_date"
-)
