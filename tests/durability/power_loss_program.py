@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.errors import StorageFailed
 from gateway.store import folders, versioned
 from gateway.store.blobs import folder as blobs_folder
@@ -35,6 +37,9 @@ from tests.durability.gateway_requests import Gateway, gateway_over, rename, sma
 STUDIES = 4
 ROUNDS = 8
 CHECKPOINT_WRITERS = 7  # a checkpoint comes often
+
+# What is changed of the gateway is changed in this process, to its end.
+HERE = pytest.MonkeyPatch()
 
 # -- its parts
 
@@ -170,7 +175,7 @@ def take_time() -> None:
         time.sleep(random.choice((0.0, 0.01, 0.03)))
         at_once(pack)
 
-    blobs_folder.FolderPack._commit = after_a_while  # type: ignore[assignment, method-assign]  # in this process
+    HERE.setattr(blobs_folder.FolderPack, "_commit", after_a_while)
 
 
 def take_both_ways() -> None:
@@ -180,8 +185,8 @@ def take_both_ways() -> None:
     def is_seldom_small(pack: blobs_folder.FolderPack) -> bool:
         return is_small(pack) and int(pack.name[-1], 16) % 2 == 0
 
-    blobs_folder.FolderPack.is_small = property(is_seldom_small)  # type: ignore[assignment, method-assign]  # in this process
-    shared_pack.FULL = 128 * 1024
+    HERE.setattr(blobs_folder.FolderPack, "is_small", property(is_seldom_small))
+    HERE.setattr(shared_pack, "FULL", 128 * 1024)
 
 
 # -- what no gateway may
@@ -214,21 +219,20 @@ def misbehave(given: argparse.Namespace) -> None:
     """Have this process write as no gateway may."""
     if given.no_log_again:
         for module in (database, write_ahead_log):
-            module.write_log_again = lambda path: None  # type: ignore[attr-defined]  # each has its own
+            HERE.setattr(module, "write_log_again", lambda path: None)  # each has its own
     if given.copy_at_close:
         copy_at_close()
     if given.write_on:
-        Database._note_failure = lambda self, error: None  # type: ignore[method-assign]  # in this process
+        HERE.setattr(Database, "_note_failure", lambda self, error: None)
     if given.no_pack_sync:
-        shared_pack.SharedPack.sync = lambda pack, end: None  # type: ignore[assignment, method-assign]  # in this process
+        HERE.setattr(shared_pack.SharedPack, "sync", lambda pack, end: None)
     if given.synchronous != "FULL":
-        database._EVERY_CONNECTION = tuple(  # type: ignore[assignment]  # as many as before
-            f"PRAGMA synchronous={given.synchronous}" if "synchronous" in pragma else pragma
-            for pragma in database._EVERY_CONNECTION
-        )
+        pragmas = database._EVERY_CONNECTION
+        changed = f"PRAGMA synchronous={given.synchronous}"
+        HERE.setattr(database, "_EVERY_CONNECTION", [changed if "synchronous" in one else one for one in pragmas])
     if given.no_folder_sync:
         for module in (folders, blobs_folder, shared_pack, versioned):
-            module.sync_folder = lambda folder: None  # type: ignore[attr-defined]  # each has its own
+            HERE.setattr(module, "sync_folder", lambda folder: None)  # each has its own
 
 
 def copy_at_close() -> None:
@@ -239,7 +243,7 @@ def copy_at_close() -> None:
         self._failed = None
         await close(self)
 
-    Database.close = close_and_copy  # type: ignore[method-assign]  # in this process
+    HERE.setattr(Database, "close", close_and_copy)
 
 
 def main() -> None:
@@ -254,7 +258,7 @@ def main() -> None:
     share_folders()
     take_time()
     take_both_ways()
-    database.CHECKPOINT_WRITERS = CHECKPOINT_WRITERS
+    HERE.setattr(database, "CHECKPOINT_WRITERS", CHECKPOINT_WRITERS)
     disk = Disk()
     disk.record(given.journal)
     asyncio.run(work(given.folder, disk, given.part, given.rounds))

@@ -265,8 +265,24 @@ async def test_after_a_disk_error_nothing_is_written_any_more(
     assert await database.read(numbers) == []
 
 
-async def test_closing_copies_the_log_into_the_database_unless_the_disk_failed(tmp_path: Path) -> None:
-    """Of what an fsync failed to keep the disk may have nothing; the next process writes and syncs the log first."""
+def disk_failed(database: Database) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+    failed = StorageFailed("the database refused")
+    failed.__cause__ = error
+    database._note_failure(failed)
+
+
+def found_no_room(database: Database) -> None:
+    database._settled = False
+
+
+@pytest.mark.parametrize("distrust", [disk_failed, found_no_room])
+async def test_closing_copies_the_log_into_the_database_unless_the_disk_may_lack_it(
+    tmp_path: Path, distrust: Callable[[Database], None]
+) -> None:
+    """After an fsync that failed, or where a full disk had no room to write again the log that was found: the next
+    process does that first."""
     path, log = tmp_path / "gateway.db", tmp_path / "gateway.db-wal"
     database = await open_database(path)
     await database.write(lambda connection: connection.execute("CREATE TABLE number (n)").close())
@@ -276,12 +292,7 @@ async def test_closing_copies_the_log_into_the_database_unless_the_disk_failed(t
     database = await open_database(path)
     await database.write(insert(1))
     before, left = path.read_bytes(), log.read_bytes()
-    error = sqlite3.OperationalError("disk I/O error")
-    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
-    try:
-        raise StorageFailed("the database refused") from error
-    except StorageFailed as failed:
-        database._note_failure(failed)
+    distrust(database)
     await database.close()
 
     assert (path.read_bytes(), log.read_bytes()) == (before, left)
